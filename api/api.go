@@ -138,6 +138,7 @@ type Want struct {
 	Hosts int           // leases at most
 	Items int           // items a lease at most
 	Wait  time.Duration // how long to wait for work
+	Not   []string      // hosts the session has enough of: no lease of these
 }
 
 // Lease is a time-limited right to fetch a slice of one host's queue.
