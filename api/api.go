@@ -34,9 +34,9 @@ type Coordinator interface {
 	// Lease asks for work. No lease within wait is not an error.
 	Lease(ctx context.Context, c Call, w Want) ([]Lease, error)
 	// Extend lists every lease the session holds. Leases of the session that
-	// are not listed, and were granted before the request was made, return
-	// their open items to the queue.
-	Extend(ctx context.Context, c Call, held []Extension) (Renewal, error)
+	// are not listed, and are not newer than the newest the session has seen,
+	// return their open items to the queue.
+	Extend(ctx context.Context, c Call, h Holdings) (Renewal, error)
 	// Settle reports how items ended.
 	Settle(ctx context.Context, c Call, s Settlement) error
 	// Feedback reports how hosts answered; it moves their budgets.
@@ -157,6 +157,15 @@ type Lease struct {
 type Extension struct {
 	Lease salvor.LeaseID
 	Pace  salvor.Pace
+}
+
+// Holdings are all leases of a session at the moment of an Extend.
+type Holdings struct {
+	// Seen is the newest lease the session ever received. A newer one may be
+	// on its way in an answer and is not judged. A session asks for leases
+	// one call at a time, so that this is exact.
+	Seen   salvor.LeaseID
+	Leases []Extension
 }
 
 // Renewal answers Extend.
