@@ -1,0 +1,130 @@
+// Package job is the seam between the command line and the engine: what
+// `salvor save` asks for, and what came of it.
+//
+// The command parses, validates, locks the archive directory, prints and maps
+// the result to an exit code. The engine crawls. Neither looks behind this
+// package.
+package job
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"salvor"
+	"salvor/cmd/salvor/internal/archive"
+	"salvor/cmd/salvor/internal/control"
+	"salvor/cmd/salvor/internal/progress"
+)
+
+// Engine is what carries a job out.
+type Engine interface {
+	// Run crawls until it is done, or ordered to stop, or cannot go on, and
+	// returns when everything is sealed and the report is written. Ends that
+	// a Reason names are not errors; an error means that no report could be
+	// made, and its class decides the exit code.
+	//
+	// When ctx ends, Run stops at once: nothing is sealed or reported, and
+	// nothing that was acknowledged is lost. When j.Drain closes, it starts
+	// no new request, finishes what is under way, seals and reports.
+	Run(ctx context.Context, j Job) (Result, error)
+	// Trace finds by which links an archive came to know a URL. The archive
+	// may be in use by another process: then what its files tell must do.
+	Trace(ctx context.Context, q Inquiry) (Trace, error)
+}
+
+// Job is one run of `salvor save`.
+type Job struct {
+	Dir      *archive.Dir // open and locked; the command closes it after Run
+	Settings Settings
+	Seeds    []Seed           // all of them: the archive's, and what this run added
+	Resumed  bool             // the directory held a crawl before
+	Round    int              // 1, and one more with every --again
+	Again    bool             // start round Round now: crawl everything anew, with revisits
+	Retry    []salvor.Outcome // queue these outcomes again
+	Previous *Settings        // of the run before, when Resumed: what changed in scope
+
+	Control  <-chan control.Change // DIR/control: what it asks for now, then each change; never closed before Run returns
+	Drain    <-chan struct{}       // closed on the first signal, or on DIR/control/stop
+	Progress progress.Sink         // takes snapshots and notices; never blocks
+	Logger   *slog.Logger          // for people who debug; not nil
+	Version  string                // of this program
+}
+
+// Seed is a URL somebody named.
+type Seed struct {
+	URL    string    `json:"url"`              // canonical
+	Given  string    `json:"given,omitempty"`  // as it was written, when that differs
+	Source string    `json:"source,omitempty"` // "command line", "FILE:LINE"
+	Added  time.Time `json:"added"`
+	New    bool      `json:"-"` // not in the archive before this run
+}
+
+// Reason is why a run ended. Its text is part of the JSON contract.
+type Reason string
+
+const (
+	Done        Reason = "done"        // every URL has a final answer or a recorded exclusion
+	Failed      Reason = "failed"      // finished, some URLs failed
+	Deadline    Reason = "deadline"    // the deadline passed first
+	Limit       Reason = "limit"       // --limit-urls or --limit-bytes
+	Interrupted Reason = "interrupted" // a signal, or DIR/control/stop
+	NoSpace     Reason = "no_space"    // the disk filled up
+)
+
+// Final reports whether nothing is left to do: a resume would find no work.
+func (r Reason) Final() bool { return r == Done || r == Failed }
+
+// Result is how a run ended.
+type Result struct {
+	Reason   Reason
+	Final    progress.Snapshot // the counters at the end
+	Segments int               // sealed segments in the archive
+	Bytes    int64             // of all segments
+	Report   string            // path of report.html, when it was written
+	Seeds    []SeedTrouble     // seeds that got no answer of any server
+	Detail   string            // one line more about Reason; may be empty
+}
+
+// SeedTrouble is a seed that could not be fetched: what people get wrong most.
+type SeedTrouble struct {
+	URL     string
+	Kind    TroubleKind
+	Detail  string // the error's text
+	Address string // of TroubleRefused: the address that was not dialled
+}
+
+// TroubleKind decides the remedy that is printed.
+type TroubleKind string
+
+const (
+	TroubleNoHost  TroubleKind = "no_such_host"
+	TroubleRefused TroubleKind = "refused_address"
+	TroubleConnect TroubleKind = "unreachable" // no connection, no answer
+	TroubleOther   TroubleKind = "other"
+)
+
+// Inquiry asks about one URL of an archive.
+type Inquiry struct {
+	Dir      *archive.Dir // opened for reading, not locked
+	Settings Settings
+	URL      string // canonical
+}
+
+// Trace is what an archive knows of a URL.
+type Trace struct {
+	Known   bool
+	State   string         // queued, waiting, leased, settled
+	Outcome salvor.Outcome // when settled
+	Reason  string
+	Status  int
+	At      time.Time
+	Path    []Link // from the seed to the URL, the URL last; what is known of it
+	Partial bool   // an earlier link could not be found
+}
+
+// Link is one step of a Trace.
+type Link struct {
+	URL string `json:"url"`
+	Hop string `json:"hop,omitempty"` // Heritrix' letter; "" for the seed
+}
