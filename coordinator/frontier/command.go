@@ -18,7 +18,11 @@ type Envelope struct {
 
 // Command is one change of the state. Commands hold the results of all
 // parsing and matching: Apply calls no URL, pattern or text library.
-type Command interface{ kind() kind }
+type Command interface {
+	kind() kind
+	encode(*writer)
+	decode(*reader)
+}
 
 type kind uint8
 
