@@ -1,0 +1,125 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	mathrand "math/rand/v2"
+	"sync"
+	"time"
+
+	"salvor"
+	"salvor/api"
+	"salvor/coordinator/frontier"
+)
+
+// randomShare spreads what would otherwise happen at once. It is drawn by the
+// leader, never in Apply.
+func randomShare() float64 { return mathrand.Float64() }
+
+// budgets are the paces of all hosts that reported lately. A budget is a
+// host's, whatever crawl asks (protocol 2).
+type budgets struct {
+	chance func() float64
+
+	mu    sync.Mutex
+	hosts map[string]*pace
+	ends  map[string]int64 // when a block of a host ends, Unix ms
+}
+
+func newBudgets(chance func() float64) *budgets {
+	return &budgets{chance: chance, hosts: map[string]*pace{}, ends: map[string]int64{}}
+}
+
+// observe takes a report and says what is to be proposed; false is nothing.
+func (b *budgets) observe(t moment, h api.Host, general salvor.Pace, f api.HostFeedback) (frontier.SetBudget, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.hosts[f.Host]
+	if p == nil {
+		p = &pace{}
+		b.hosts[f.Host] = p
+	}
+	s := p.observe(t, h, general, f, b.chance())
+	s.Crawl, s.Host = f.Crawl, f.Host
+	if s.Blocked != nil {
+		b.ends[f.Host] = *s.Blocked
+	}
+	return s, s.Rate != nil || s.Ceiling != nil || s.Blocked != nil || s.Note != nil
+}
+
+// idleHost is how long a silent host is remembered; its budget stays.
+const idleHost = 10 * time.Minute
+
+// forget drops hosts that fell silent and are not blocked.
+func (b *budgets) forget(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for name, p := range b.hosts {
+		if now.Sub(p.at) > idleHost && now.After(p.until) {
+			delete(b.hosts, name)
+		}
+	}
+}
+
+// nextEnd is the time until the next block ends, at most most.
+func (b *budgets) nextEnd(wall int64, most time.Duration) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for name, end := range b.ends {
+		if end <= wall {
+			delete(b.ends, name)
+			continue
+		}
+		most = min(most, time.Duration(end-wall)*time.Millisecond)
+	}
+	return most
+}
+
+// Feedback implements api.Coordinator. Changed budgets are committed when it
+// returns; leases over a fallen budget are cut by the next Extend.
+func (n *Node) Feedback(ctx context.Context, reports []api.HostFeedback) error {
+	r, err := n.leader(ctx)
+	if err != nil {
+		return err
+	}
+	changes, err := n.judge(r, reports)
+	return errors.Join(err, n.each(ctx, len(changes), func(ctx context.Context, i int) error {
+		_, err := n.propose(ctx, frontier.Envelope{Command: &changes[i]})
+		return err
+	}))
+}
+
+func (n *Node) judge(r *reign, reports []api.HostFeedback) ([]frontier.SetBudget, error) {
+	m, done := n.group.state.use()
+	defer done()
+	var errs error
+	var changes []frontier.SetBudget
+	now := n.clock.Now()
+	t := moment{mono: now, wall: now.UnixMilli()}
+	for _, f := range reports {
+		c, err := m.Crawl(f.Crawl)
+		if err != nil {
+			errs = errors.Join(errs, fmt.Errorf("coordinator: feedback: %w", err))
+			continue
+		}
+		h, err := m.Host(f.Crawl, f.Host)
+		if err != nil {
+			errs = errors.Join(errs, fmt.Errorf("coordinator: feedback: %w", err))
+			continue
+		}
+		if s, ok := r.budgets.observe(t, h, c.Ceiling, f); ok {
+			changes = append(changes, s)
+		}
+	}
+	return changes, errs
+}
+
+// SetCeiling implements api.Coordinator.
+func (n *Node) SetCeiling(ctx context.Context, crawl salvor.CrawlID, host string, p salvor.Pace) error {
+	if p == 0 {
+		return salvor.Errorf(salvor.Invalid, "coordinator: a ceiling of 0 requests a second would never end").
+			WithHint("Pause the crawl instead.")
+	}
+	return n.change1(ctx, &frontier.SetBudget{Crawl: crawl, Host: host, Ceiling: &p})
+}

@@ -1,0 +1,257 @@
+package coordinator
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"sync/atomic"
+
+	"salvor"
+	"salvor/api"
+	"salvor/coordinator/frontier"
+)
+
+// propose commits a command with the leader's time.
+func (n *Node) propose(ctx context.Context, e frontier.Envelope) (any, error) {
+	e.Now = n.now()
+	return n.group.propose(ctx, frontier.Encode(e))
+}
+
+// change1 commits one command that has no call and no answer.
+func (n *Node) change1(ctx context.Context, c frontier.Command) error {
+	_, err := commit[struct{}](ctx, n, api.Call{}, 0, c)
+	return err
+}
+
+// commit proposes a piece of a call once this node leads, and gives the answer
+// its type. An answer of nil is the zero value.
+func commit[T any](ctx context.Context, n *Node, c api.Call, piece int, cmd frontier.Command) (T, error) {
+	var zero T
+	if _, err := n.leader(ctx); err != nil {
+		return zero, err
+	}
+	res, err := n.propose(ctx, frontier.Envelope{Session: c.Session, Request: request(c, piece), Command: cmd})
+	if err != nil || res == nil {
+		return zero, err
+	}
+	t, ok := res.(T)
+	if !ok {
+		return zero, salvor.Errorf(salvor.Internal, "coordinator: %T was answered with %T", cmd, res)
+	}
+	return t, nil
+}
+
+// Defaults of a crawl whose maker left them open.
+const (
+	defaultCeiling = salvor.Pace(20_000)
+	defaultStart   = salvor.Pace(2_000)
+	defaultTries   = 8
+)
+
+// CreateCrawl implements api.Coordinator. Name, hash key and number are drawn
+// here, since Apply knows no randomness.
+func (n *Node) CreateCrawl(ctx context.Context, c api.Crawl) (api.Crawl, error) {
+	if _, err := n.leader(ctx); err != nil {
+		return api.Crawl{}, err
+	}
+	n.crawls.Lock()
+	defer n.crawls.Unlock()
+	all, err := n.Crawls(ctx)
+	if err != nil {
+		return api.Crawl{}, err
+	}
+	c.ID = 1
+	for _, o := range all {
+		if o.Name == c.Name {
+			return o, nil
+		}
+		c.ID = max(c.ID, o.ID+1)
+	}
+	fillCrawl(&c, n.now())
+	if _, err := rand.Read(c.HashKey[:]); err != nil {
+		return api.Crawl{}, fmt.Errorf("coordinator: draw hash key: %w", err)
+	}
+	return commit[api.Crawl](ctx, n, api.Call{}, 0, &frontier.CreateCrawl{Crawl: c})
+}
+
+func fillCrawl(c *api.Crawl, now int64) {
+	if c.Ceiling == 0 {
+		c.Ceiling = defaultCeiling
+	}
+	if c.Start == 0 {
+		c.Start = min(defaultStart, c.Ceiling)
+	}
+	// Who lifts the ceiling does not want to wait for the rate to grow.
+	if c.Ceiling >= salvor.Unlimited {
+		c.Ceiling, c.Start = salvor.Unlimited, salvor.Unlimited
+	}
+	if c.Tries == 0 {
+		c.Tries = defaultTries
+	}
+	if c.Created == 0 {
+		c.Created = now
+	}
+}
+
+// SetCrawl implements api.Coordinator. Finishing is refused while anything of
+// the crawl is open (protocol 7).
+func (n *Node) SetCrawl(ctx context.Context, c api.Crawl) error {
+	if c.State == salvor.CrawlFinished {
+		return n.change1(ctx, &frontier.Close{Crawl: c.ID})
+	}
+	return n.change1(ctx, &frontier.SetCrawl{Crawl: c})
+}
+
+// Register implements api.Coordinator.
+func (n *Node) Register(ctx context.Context, worker string) (salvor.SessionID, error) {
+	var b [8]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return 0, fmt.Errorf("coordinator: draw session: %w", err)
+	}
+	s := salvor.SessionID(binary.LittleEndian.Uint64(b[:]) | 1) // never 0
+	return s, n.change1(ctx, &frontier.Register{Worker: worker, Session: s})
+}
+
+// End implements api.Coordinator.
+func (n *Node) End(ctx context.Context, s salvor.SessionID) error {
+	return n.change1(ctx, &frontier.End{Session: s})
+}
+
+// maxItems are the things of one piece at most (protocol 5, 8).
+const (
+	maxOffers  = 1000
+	maxSettles = 300
+	maxSweep   = 1000
+)
+
+// Discover implements api.Coordinator.
+func (n *Node) Discover(ctx context.Context, c api.Call, d api.Discovery) ([]api.Result, error) {
+	ends, err := piecesOf(len(d.Items), maxOffers, func(i int) int { return offerSize(&d.Items[i]) })
+	if err != nil {
+		return nil, err
+	}
+	out := make([]api.Result, len(d.Items))
+	err = n.each(ctx, len(ends), func(ctx context.Context, i int) error {
+		from, to := span(ends, i)
+		part := d
+		part.Items = d.Items[from:to]
+		res, err := commit[[]api.Result](ctx, n, c, i, &frontier.Discover{Discovery: part})
+		if err == nil && len(res) != to-from {
+			err = salvor.Errorf(salvor.Internal, "coordinator: %d results for %d offers", len(res), to-from)
+		}
+		copy(out[from:to], res)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// span is the i-th run of ends.
+func span(ends []int, i int) (from, to int) {
+	if i > 0 {
+		from = ends[i-1]
+	}
+	return from, ends[i]
+}
+
+// Settle implements api.Coordinator. What was learned of robots.txt goes
+// first: the items it lets go are granted with its rules.
+func (n *Node) Settle(ctx context.Context, c api.Call, s api.Settlement) error {
+	pieces, err := settlePieces(s)
+	if err != nil {
+		return err
+	}
+	settle := func(ctx context.Context, i int) error {
+		_, err := commit[frontier.SettleResult](ctx, n, c, i, &frontier.Settle{Settlement: pieces[i]})
+		return err
+	}
+	first := 0
+	for len(pieces) > 1 && first < len(pieces) && len(pieces[first].Robots) > 0 {
+		if err := settle(ctx, first); err != nil {
+			return err
+		}
+		first++
+	}
+	return n.each(ctx, len(pieces)-first, func(ctx context.Context, i int) error { return settle(ctx, first+i) })
+}
+
+// settlePieces cuts a settlement: whole if it is small, else its robots, then
+// its entries.
+func settlePieces(s api.Settlement) ([]api.Settlement, error) {
+	size := 0
+	robots, err := piecesOf(len(s.Robots), maxSettles, func(i int) int {
+		size += robotsSize(&s.Robots[i])
+		return robotsSize(&s.Robots[i])
+	})
+	if err != nil {
+		return nil, err
+	}
+	ends, err := piecesOf(len(s.Entries), maxSettles, func(i int) int {
+		size += entrySize(&s.Entries[i])
+		return entrySize(&s.Entries[i])
+	})
+	if err != nil {
+		return nil, err
+	}
+	if size <= 2*aimEntry && len(ends) <= 1 {
+		return []api.Settlement{s}, nil
+	}
+	var pieces []api.Settlement
+	for i := range robots {
+		from, to := span(robots, i)
+		pieces = append(pieces, api.Settlement{Crawl: s.Crawl, Robots: s.Robots[from:to]})
+	}
+	for i := range ends {
+		from, to := span(ends, i)
+		pieces = append(pieces, api.Settlement{Crawl: s.Crawl, Entries: s.Entries[from:to]})
+	}
+	return pieces, nil
+}
+
+// OpenSegment implements api.Coordinator.
+func (n *Node) OpenSegment(ctx context.Context, c api.Call, name string) (salvor.SegmentID, error) {
+	return commit[salvor.SegmentID](ctx, n, c, 0, &frontier.OpenSegment{Name: name})
+}
+
+// SetSegment implements api.Coordinator.
+func (n *Node) SetSegment(ctx context.Context, s api.Segment) error {
+	return n.change1(ctx, &frontier.SetSegment{Segment: s})
+}
+
+// Reopen implements api.Coordinator: piece after piece, each going on where
+// the last ended.
+func (n *Node) Reopen(ctx context.Context, r api.Reopen) (int64, error) {
+	var total int64
+	cmd := frontier.Reopen{Reopen: r, Limit: maxSweep}
+	for {
+		piece := cmd
+		res, err := commit[frontier.ReopenResult](ctx, n, api.Call{}, 0, &piece)
+		if err != nil {
+			return total, err
+		}
+		total += res.N
+		if res.Next == nil {
+			return total, nil
+		}
+		cmd.After = res.Next
+	}
+}
+
+// Exclude implements api.Coordinator.
+func (n *Node) Exclude(ctx context.Context, crawl salvor.CrawlID, rule string, keys []api.HostKey) (int64, error) {
+	ends, err := piecesOf(len(keys), maxSweep, func(i int) int { return 20 + len(keys[i].Host) })
+	if err != nil {
+		return 0, err
+	}
+	var total atomic.Int64
+	err = n.each(ctx, len(ends), func(ctx context.Context, i int) error {
+		from, to := span(ends, i)
+		done, err := commit[int64](ctx, n, api.Call{}, 0, &frontier.Exclude{Crawl: crawl, Rule: rule, Items: keys[from:to]})
+		total.Add(done)
+		return err
+	})
+	return total.Load(), err
+}

@@ -1,0 +1,172 @@
+package coordinator
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"salvor"
+	"salvor/coordinator/frontier"
+)
+
+// reign is one term of leadership: what a leader keeps in memory only, and the
+// loops that propose in its name.
+type reign struct {
+	since   time.Time
+	leases  leaseClock
+	budgets *budgets
+	stop    context.CancelFunc
+	loops   sync.WaitGroup
+}
+
+// govern starts a reign when Raft says that this node leads and ends it when
+// Raft says otherwise.
+func (n *Node) govern(ctx context.Context) {
+	defer n.abdicate()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case leads := <-n.group.leading:
+			n.abdicate()
+			if leads {
+				n.accede(ctx)
+			}
+		}
+	}
+}
+
+// accede begins a reign once everything committed before it is applied.
+func (n *Node) accede(ctx context.Context) {
+	if err := n.group.barrier(ctx); err != nil {
+		n.log.Info("elected, but lost it again", "error", err)
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	r := &reign{since: n.clock.Now(), stop: cancel}
+	r.leases.begin(r.since)
+	r.budgets = newBudgets(n.jitter)
+	r.loops.Go(func() { n.expireLoop(ctx, r) })
+	r.loops.Go(func() { n.tickLoop(ctx) })
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.reign = r
+	n.announce()
+}
+
+// abdicate ends the reign there is.
+func (n *Node) abdicate() {
+	n.mu.Lock()
+	r := n.reign
+	n.reign = nil
+	n.announce()
+	n.mu.Unlock()
+	if r != nil {
+		r.stop()
+		r.loops.Wait()
+	}
+}
+
+// expireEvery is how often leases are looked at, and with it how much later
+// than TTL + 2 s one may end.
+const expireEvery = 500 * time.Millisecond
+
+// expireLoop ends the leases of sessions that went silent (protocol 4).
+func (n *Node) expireLoop(ctx context.Context, r *reign) {
+	for wait(ctx, n.clock, expireEvery) {
+		m, done := n.group.state.use()
+		leases := m.Leases()
+		done()
+		for _, e := range r.leases.overdue(n.clock.Now(), leases) {
+			if _, err := n.propose(ctx, frontier.Envelope{Command: &e}); err != nil {
+				n.log.Info("lease not ended yet", "lease", e.Lease, "error", err)
+				break
+			}
+		}
+		r.budgets.forget(n.clock.Now())
+	}
+}
+
+// leaseGrace is added to a lease's time before the leader ends it.
+const leaseGrace = 2 * time.Second
+
+// leaseClock knows how long ago, on this node's monotonic clock, each lease
+// was renewed. A renewal is dated when it is first seen, which is later than
+// when it was applied and so errs on the safe side. Leases of an earlier
+// leader are dated from the beginning of the reign or later.
+type leaseClock struct {
+	began time.Time
+	seen  map[salvor.LeaseID]renewed
+}
+
+type renewed struct {
+	renewal uint64
+	at      time.Time
+}
+
+func (l *leaseClock) begin(now time.Time) {
+	l.began, l.seen = now, map[salvor.LeaseID]renewed{}
+}
+
+// overdue dates the leases and returns the commands that end what is overdue.
+func (l *leaseClock) overdue(now time.Time, leases []frontier.LeaseInfo) []frontier.Expire {
+	var out []frontier.Expire
+	next := make(map[salvor.LeaseID]renewed, len(leases))
+	for _, i := range leases {
+		s, ok := l.seen[i.ID]
+		if !ok || s.renewal != i.Renewal {
+			s = renewed{i.Renewal, now}
+		}
+		next[i.ID] = s
+		if now.Sub(s.at) >= salvor.LeaseTTL+leaseGrace {
+			out = append(out, frontier.Expire{Lease: i.ID, Renewal: i.Renewal})
+		}
+	}
+	l.seen = next
+	return out
+}
+
+// tickLoop moves the group clock when a waiting item comes due.
+func (n *Node) tickLoop(ctx context.Context) {
+	for wait(ctx, n.clock, tickLeast) {
+		rung := n.wake.next()
+		d := n.untilDue()
+		if d > 0 {
+			waitEither(ctx, n.clock, d, rung)
+			continue
+		}
+		if _, err := n.propose(ctx, frontier.Envelope{Command: &frontier.Tick{}}); err != nil {
+			n.log.Info("waiting items not woken yet", "error", err)
+		}
+	}
+}
+
+const (
+	tickLeast = 100 * time.Millisecond // between two looks
+	tickMost  = time.Hour              // so that a wall clock set back is noticed
+)
+
+// untilDue is the time until the earliest waiting item.
+func (n *Node) untilDue() time.Duration {
+	m, done := n.group.state.use()
+	defer done()
+	due, ok := m.NextDue()
+	if !ok {
+		return tickMost
+	}
+	return min(time.Duration(due-n.now())*time.Millisecond, tickMost)
+}
+
+// waitEither waits for d, a ring or the end of ctx.
+func waitEither(ctx context.Context, c Clock, d time.Duration, rung <-chan struct{}) {
+	t, stop := c.After(d)
+	defer stop()
+	select {
+	case <-t:
+	case <-rung:
+	case <-ctx.Done():
+	}
+}
+
+// now is the wall clock as commands carry it.
+func (n *Node) now() int64 { return n.clock.Now().UnixMilli() }

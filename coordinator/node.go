@@ -1,0 +1,236 @@
+// Package coordinator carries the frontier's state machine on a Raft group and
+// hands out its work: it is the control plane of a crawl.
+//
+// It is for the worker, which calls it through api.Coordinator, in process in
+// `salvor save`. It guarantees that
+//   - a call that changes something returns after the change is committed to
+//     the log and fsynced there, and nothing acknowledged is ever lost;
+//   - what a restart needs is found in its directory, whenever the process
+//     ended: state and snapshots by hard links, the log behind them;
+//   - the leader ends leases, lets waiting items come due and moves budgets by
+//     commands, so that every replica, and the next leader, knows them.
+//
+// A group has one voter for now. Protocol, files and timings are those of a
+// group of several (docs/protocol.md 4, 9, 10).
+package coordinator
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"salvor"
+	"salvor/api"
+	"salvor/coordinator/frontier"
+	"salvor/storage/durable"
+)
+
+// Config says where a node lives. Only Dir is needed.
+type Config struct {
+	// Dir holds the node's log, snapshots and state. The caller holds the
+	// lock on it: one process at a time.
+	Dir string
+	// CacheBytes is Pebble's block cache; 0 is the frontier's default.
+	CacheBytes int64
+	// Logger takes what an operator may want to know; nil takes nothing.
+	Logger *slog.Logger
+	// Clock is the machine's when nil.
+	Clock Clock
+	// SnapshotBytes of log, or SnapshotEvery with changes, and a snapshot is
+	// taken. 0 is 64 MB and 60 s.
+	SnapshotBytes int64
+	SnapshotEvery time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Clock == nil {
+		c.Clock = systemClock{}
+	}
+	if c.SnapshotBytes == 0 {
+		c.SnapshotBytes = 64 << 20
+	}
+	if c.SnapshotEvery == 0 {
+		c.SnapshotEvery = time.Minute
+	}
+	return c
+}
+
+// Node is a running coordinator.
+type Node struct {
+	group *group[*frontier.Machine]
+	net   *raft.InmemTransport
+	self  raft.Server
+	clock Clock
+	log   *slog.Logger
+
+	wake   *bell // rings when there may be new work
+	term   termGuard
+	crawls sync.Mutex // one CreateCrawl at a time
+	grants chan struct{}
+	jitter func() float64
+
+	mu     sync.Mutex
+	reign  *reign // this node's leadership; nil while it does not lead
+	fatal  error
+	change chan struct{} // closed and replaced when reign or fatal change
+
+	stop  context.CancelFunc
+	ended sync.WaitGroup
+	once  sync.Once
+	err   error // of Close
+}
+
+var _ api.Coordinator = (*Node)(nil)
+
+// Start opens the directory, or makes it, and returns a node that leads and
+// has applied everything its log holds.
+func Start(ctx context.Context, c Config) (*Node, error) {
+	c = c.withDefaults()
+	if c.Dir == "" {
+		return nil, salvor.Errorf(salvor.Invalid, "coordinator: no directory given")
+	}
+	n, err := newNode(c)
+	if err != nil {
+		return nil, fmt.Errorf("coordinator: start: %w", err)
+	}
+	if _, err := n.leader(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("coordinator: start: %w", err), n.Close(context.WithoutCancel(ctx)))
+	}
+	return n, nil
+}
+
+func newNode(c Config) (*Node, error) {
+	if err := durable.MkdirAll(c.Dir); err != nil {
+		return nil, err
+	}
+	id, err := nodeID(c.Dir)
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{
+		clock: c.Clock, log: c.Logger, wake: newBell(), jitter: randomShare,
+		self:   raft.Server{Suffrage: raft.Voter, ID: raft.ServerID(id), Address: raft.ServerAddress(id)},
+		grants: make(chan struct{}, 1), change: make(chan struct{}),
+	}
+	n.net = loopback(n.self.Address)
+	if n.group, err = startGroup(n.groupConfig(c)); err != nil {
+		return nil, errors.Join(err, n.net.Close())
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	n.stop = cancel
+	n.ended.Go(func() { n.govern(ctx) })
+	n.candidate()
+	return n, nil
+}
+
+func (n *Node) groupConfig(c Config) groupConfig[*frontier.Machine] {
+	return groupConfig[*frontier.Machine]{
+		Dir: c.Dir, ID: n.self.ID, Peers: []raft.Server{n.self}, Net: n.net, Timeout: soloTimeout,
+		Open: func(dir string) (*frontier.Machine, error) {
+			return frontier.Open(dir, frontier.Options{CacheBytes: c.CacheBytes})
+		},
+		SnapshotBytes: c.SnapshotBytes, SnapshotEvery: c.SnapshotEvery,
+		TrailingLogs: trailingLogs, SegmentSize: logSegment,
+		Clock: c.Clock, Logger: c.Logger,
+		OnApply: n.wake.ring, OnStop: n.fail,
+	}
+}
+
+// candidate spares the only voter the wait for a leader that cannot come: it
+// tells itself what a leader that hands over tells its heir.
+func (n *Node) candidate() {
+	var resp raft.TimeoutNowResponse
+	err := n.net.TimeoutNow(n.self.ID, n.self.Address, &raft.TimeoutNowRequest{}, &resp)
+	if err != nil {
+		n.log.Debug("no early election", "error", err)
+	}
+}
+
+// nodeID is the node's own name in the group, drawn at its first start.
+func nodeID(dir string) (string, error) {
+	path := filepath.Join(dir, "node")
+	b, err := os.ReadFile(path)
+	if err == nil {
+		return strings.TrimSpace(string(b)), nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", durable.Error(err, "read", path)
+	}
+	var raw [8]byte
+	if _, err := rand.Read(raw[:]); err != nil {
+		return "", fmt.Errorf("name node: %w", err)
+	}
+	id := hex.EncodeToString(raw[:])
+	return id, durable.WriteFile(path, func(w io.Writer) error {
+		_, err := io.WriteString(w, id+"\n")
+		return err
+	})
+}
+
+// Close stops the loops, takes a snapshot of what changed and closes the
+// directory. Calls under way end first; later ones fail.
+func (n *Node) Close(context.Context) error {
+	n.once.Do(func() {
+		n.fail(salvor.Errorf(salvor.Unavailable, "coordinator: closed"))
+		n.stop()
+		n.ended.Wait()
+		n.err = errors.Join(n.group.close(), n.net.Close())
+	})
+	return n.err
+}
+
+// fail ends the node's service: every call from now on gets err.
+func (n *Node) fail(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.fatal != nil {
+		return
+	}
+	n.fatal = err
+	if n.reign != nil {
+		n.reign.stop()
+	}
+	n.announce()
+	n.wake.ring()
+}
+
+// announce tells everyone waiting for a change of leadership. n.mu is held.
+func (n *Node) announce() {
+	close(n.change)
+	n.change = make(chan struct{})
+}
+
+// leader waits until this node leads, and returns its reign.
+func (n *Node) leader(ctx context.Context) (*reign, error) {
+	for {
+		n.mu.Lock()
+		r, err, change := n.reign, n.fatal, n.change
+		n.mu.Unlock()
+		if err != nil {
+			return nil, err
+		}
+		if r != nil {
+			return r, nil
+		}
+		select {
+		case <-change:
+		case <-ctx.Done():
+			return nil, salvor.Errorf(salvor.Unavailable, "coordinator: no leader: %w", ctx.Err())
+		}
+	}
+}
