@@ -76,7 +76,7 @@ func testList(t *testing.T, s storage.Store) {
 
 // More objects than any page of any Store holds.
 func testListPaging(t *testing.T, s storage.Store) {
-	n := 2100
+	n := 1100
 	if testing.Short() {
 		n = 300
 	}
