@@ -16,9 +16,13 @@
 package frontier
 
 import (
-	"context"
+	"cmp"
+	"fmt"
+	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"salvor"
@@ -89,88 +93,172 @@ type LeaseInfo struct {
 // Machine is the state of one group. Apply and ApplyBatch are for one
 // goroutine; everything else is safe beside them.
 type Machine struct {
-	db *pebble.DB
+	db      *pebble.DB
+	opts    *pebble.Options
+	applied atomic.Uint64
+	turn    atomic.Uint64 // where the next Ready begins
+
+	mu       sync.RWMutex // held while a batch is applied and committed
+	halted   error        // why nothing more is applied
+	meta     meta
+	due      int64 // no waiting item is due before it, pending ones included
+	crawls   map[salvor.CrawlID]*crawl
+	hosts    map[string]*host
+	byNum    map[uint32]*host
+	sessions map[salvor.SessionID]*session
+	leases   map[salvor.LeaseID]*lease
+	ready    []*queue // with queued items
+	readers  int      // lanes that read ahead
+	texts    map[*queue][]api.Robots
+
+	segments  map[salvor.SegmentID]*api.Segment
+	segmentOf map[string]salvor.SegmentID
 }
+
+// defaultCache leaves room for blocks beside the memtables, which are charged
+// to the same cache: at less than four memtables and 64 MB hardly a block stays.
+const defaultCache = 256 << 20
+
+func (o Options) pebble() *pebble.Options {
+	cache := cmp.Or(o.CacheBytes, int64(defaultCache))
+	p := &pebble.Options{
+		CacheSize:          cache,
+		MemTableSize:       uint64(min(max((cache-64<<20)/4, 4<<20), 32<<20)),
+		DisableWAL:         true, // the Raft log is the log
+		FormatMajorVersion: formatMajor,
+		FS:                 o.FS,
+		Logger:             cmp.Or(o.Logger, pebble.Logger(quiet{})),
+		MaxOpenFiles:       1000,
+
+		MemTableStopWritesThreshold: 4,
+	}
+	p.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionFastest })
+	for i := range p.Levels {
+		p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	return p
+}
+
+// formatMajor is the version of Pebble's files. Raised only together with the
+// feature level: an older program could not read the state any more.
+const formatMajor = pebble.FormatTableFormatV6
+
+// quiet drops what Pebble says of its normal work. Errors come back from its
+// calls, or halt it.
+type quiet struct{}
+
+func (quiet) Infof(string, ...any)  {}
+func (quiet) Errorf(string, ...any) {}
+
+// Fatalf is called when Pebble cannot go on: its files are not what it wrote.
+func (quiet) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
 
 // Open opens the state in dir, or makes an empty one.
-func Open(dir string, o Options) (*Machine, error) { return &Machine{}, nil }
-
-// Apply applies one committed command.
-func (m *Machine) Apply(index uint64, env Envelope) (any, error) { return nil, nil }
-
-// ApplyBatch applies committed entries in order. Entries at or below the
-// applied index are skipped: their Outcome is empty.
-func (m *Machine) ApplyBatch(entries []Entry) []Outcome { return make([]Outcome, len(entries)) }
+func Open(dir string, o Options) (*Machine, error) {
+	m := &Machine{
+		opts: o.pebble(), due: never,
+		crawls: map[salvor.CrawlID]*crawl{}, hosts: map[string]*host{}, byNum: map[uint32]*host{},
+		sessions: map[salvor.SessionID]*session{}, leases: map[salvor.LeaseID]*lease{},
+		texts:    map[*queue][]api.Robots{},
+		segments: map[salvor.SegmentID]*api.Segment{}, segmentOf: map[string]salvor.SegmentID{},
+	}
+	db, err := pebble.Open(dir, m.opts)
+	if err != nil {
+		return nil, fmt.Errorf("open state %s: %w", dir, err)
+	}
+	m.db = db
+	if err := m.load(); err != nil {
+		db.Close()
+		return nil, fmt.Errorf("open state %s: %w", dir, err)
+	}
+	m.applied.Store(m.meta.applied)
+	return m, nil
+}
 
 // AppliedIndex is the index of the newest entry applied.
-func (m *Machine) AppliedIndex() uint64 { return 0 }
+func (m *Machine) AppliedIndex() uint64 { return m.applied.Load() }
 
 // Flush makes everything applied durable.
-func (m *Machine) Flush() error { return nil }
+func (m *Machine) Flush() error { return m.db.Flush() }
 
 // Checkpoint flushes, then makes a copy of the state in dir, which must not
-// exist, out of hard links. It returns the applied index the copy holds.
-func (m *Machine) Checkpoint(dir string) (uint64, error) { return 0, nil }
-
-// Close flushes and closes.
-func (m *Machine) Close() error { return nil }
-
-// Ready lists at most limit hosts that a Grant may name at time now, each call
-// going on where the last one ended. limit 0 is all.
-func (m *Machine) Ready(now int64, limit int) []ReadyHost { return nil }
-
-// Leases lists all leases by id.
-func (m *Machine) Leases() []LeaseInfo { return nil }
-
-// NextDue is the time at which the earliest waiting item comes due.
-func (m *Machine) NextDue() (int64, bool) { return 0, false }
-
-// OpenItems lists queued and waiting items of a crawl, after a position that
-// an earlier call returned; next is nil at the end.
-func (m *Machine) OpenItems(crawl salvor.CrawlID, after []byte, limit int) (items []api.Known, next []byte, err error) {
-	return nil, nil, nil
+// exist, out of hard links. It returns the applied index the copy holds, which
+// is read back from it: without a log of its own, a copy holds what was
+// flushed, and that must not be less than what was applied before the call.
+func (m *Machine) Checkpoint(dir string) (uint64, error) {
+	least := m.AppliedIndex()
+	if err := m.db.Flush(); err != nil {
+		return 0, fmt.Errorf("checkpoint state: %w", err)
+	}
+	if err := m.db.Checkpoint(dir); err != nil {
+		return 0, fmt.Errorf("checkpoint state: %w", err)
+	}
+	index, err := Inspect(dir, m.opts.FS)
+	if err != nil {
+		return 0, fmt.Errorf("checkpoint state: %w", err)
+	}
+	if index < least {
+		return 0, salvor.Errorf(salvor.Internal, "checkpoint state: the copy is at entry %d, applied was %d", index, least)
+	}
+	return index, nil
 }
 
-// The counterparts of api.View.
-
-// Crawl by id.
-func (m *Machine) Crawl(id salvor.CrawlID) (api.Crawl, error) { return api.Crawl{}, nil }
-
-// Crawls lists all crawls by id.
-func (m *Machine) Crawls() ([]api.Crawl, error) { return nil, nil }
-
-// Totals are a crawl's counters.
-func (m *Machine) Totals(id salvor.CrawlID) (api.Totals, error) { return api.Totals{}, nil }
-
-// Hosts lists at most limit hosts of a crawl by open items, most first;
-// limit 0 is all, by name.
-func (m *Machine) Hosts(id salvor.CrawlID, limit int) ([]api.Host, error) { return nil, nil }
-
-// Host is one host of a crawl.
-func (m *Machine) Host(id salvor.CrawlID, host string) (api.Host, error) { return api.Host{}, nil }
-
-// Types counts settled items by media type.
-func (m *Machine) Types(id salvor.CrawlID) (map[string]api.Count, error) { return nil, nil }
-
-// Codes counts settled items by status.
-func (m *Machine) Codes(id salvor.CrawlID) (map[int]api.Count, error) { return nil, nil }
-
-// Reasons counts settled items by outcome and reason.
-func (m *Machine) Reasons(id salvor.CrawlID) (map[api.Reason]int64, error) { return nil, nil }
-
-// Lookup finds one item.
-func (m *Machine) Lookup(id salvor.CrawlID, host string, k salvor.Key) (api.Known, error) {
-	return api.Known{}, nil
+// Inspect reads the applied index of the state in dir without changing it.
+func Inspect(dir string, fs vfs.FS) (uint64, error) {
+	o := Options{FS: fs, CacheBytes: 8 << 20}.pebble()
+	o.ReadOnly = true
+	db, err := pebble.Open(dir, o)
+	if err != nil {
+		return 0, fmt.Errorf("inspect state %s: %w", dir, err)
+	}
+	m := &Machine{db: db}
+	err = m.loadMeta()
+	if cerr := db.Close(); err == nil {
+		err = cerr
+	}
+	return m.meta.applied, err
 }
 
-// Walk calls f for every item that is in one of the outcomes, none given
-// meaning all, by host name.
-func (m *Machine) Walk(ctx context.Context, id salvor.CrawlID, outcomes []salvor.Outcome, f func(api.Known) error) error {
-	return nil
+// Close makes everything applied durable and closes. Nothing else may be under
+// way.
+func (m *Machine) Close() error {
+	err := m.db.Flush()
+	if cerr := m.db.Close(); err == nil {
+		err = cerr
+	}
+	return err
 }
 
-// Segments lists the segment table by id.
-func (m *Machine) Segments() ([]api.Segment, error) { return nil, nil }
+// setReady keeps the list of queues that have something queued.
+func (m *Machine) setReady(q *queue) {
+	switch has := q.t.Queued > 0; {
+	case has && q.ready < 0:
+		q.ready = len(m.ready)
+		m.ready = append(m.ready, q)
+	case !has && q.ready >= 0:
+		last := m.ready[len(m.ready)-1]
+		m.ready[q.ready] = last
+		last.ready = q.ready
+		m.ready = m.ready[:len(m.ready)-1]
+		q.ready = -1
+	}
+}
 
-// Robots is what is known of a host's origins.
-func (m *Machine) Robots(id salvor.CrawlID, host string) ([]api.Robots, error) { return nil, nil }
+// readersKept bounds the memory of read-ahead: some 6 KB a lane.
+const readersKept = 4096
+
+// trim drops all read-ahead once too many lanes have it. Between batches
+// nothing is pending, so every lane can begin again from its cursor.
+func (m *Machine) trim() {
+	if m.readers < readersKept {
+		return
+	}
+	m.readers = 0
+	for _, c := range m.crawls {
+		for _, q := range c.queues {
+			for i := range q.lanes {
+				q.lanes[i].forget()
+			}
+		}
+	}
+}
