@@ -97,9 +97,6 @@ func fillCrawl(c *api.Crawl, now int64) {
 // SetCrawl implements api.Coordinator. Finishing is refused while anything of
 // the crawl is open (protocol 7).
 func (n *Node) SetCrawl(ctx context.Context, c api.Crawl) error {
-	if c.State == salvor.CrawlFinished {
-		return n.change1(ctx, &frontier.Close{Crawl: c.ID})
-	}
 	return n.change1(ctx, &frontier.SetCrawl{Crawl: c})
 }
 

@@ -11,6 +11,8 @@ import (
 )
 
 const (
+	// mostHosts keeps the names of a grant within an entry.
+	mostHosts = 256
 	// leastWait spares a session that waits beside a busy one a look at every
 	// batch.
 	leastWait = 5 * time.Millisecond
@@ -25,6 +27,7 @@ func (n *Node) Lease(ctx context.Context, c api.Call, w api.Want) ([]api.Lease, 
 	if w.Hosts <= 0 || w.Items <= 0 {
 		return nil, salvor.Errorf(salvor.Invalid, "coordinator: a lease of %d hosts with %d items", w.Hosts, w.Items)
 	}
+	w.Hosts = min(w.Hosts, mostHosts)
 	end := n.clock.Now().Add(w.Wait)
 	for {
 		rung := n.wake.next()
@@ -38,7 +41,7 @@ func (n *Node) Lease(ctx context.Context, c api.Call, w api.Want) ([]api.Lease, 
 			return leases, err
 		}
 		waitEither(ctx, n.clock, r.budgets.nextEnd(n.now(), min(left, mostWait)), rung)
-		if !wait(ctx, n.clock, min(left, leastWait)) {
+		if !wait(ctx, n.clock, min(end.Sub(n.clock.Now()), leastWait)) {
 			return nil, ctxError(ctx.Err())
 		}
 	}
