@@ -89,6 +89,9 @@ type Capture struct {
 	PayloadLen  int64       // of the entity
 	Type        string      // identified media type of the entity without parameters, lower case; "" when empty
 
+	ViewType    string // media type of View: Type, or what a packed sitemap holds; "" when there is no View
+	ViewCharset string // as the header names it, lower case; may be ""
+
 	Truncated string      // "" or one of the Truncated reasons
 	Protocol  []string    // for WARC-Protocol: "http/1.1", "tls/1.3"
 	Cipher    string      // IANA name of the cipher suite, "" without TLS
@@ -116,6 +119,6 @@ func (c *Capture) Close() {
 	if c == nil {
 		return
 	}
-	c.view = view{done: true}
+	c.view.drop()
 	c.Block.Close()
 }

@@ -30,6 +30,7 @@ const (
 	ClassInterim    Class = "interim_storm"    // 1xx answers without end
 	ClassSpool      Class = "spool"            // no room here for the body
 	ClassCancelled  Class = "cancelled"        // the context or the Client ended
+	ClassInternal   Class = "internal"         // an error this list forgot
 )
 
 // Error is why there is no capture.
