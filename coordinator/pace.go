@@ -56,7 +56,7 @@ type pace struct {
 
 	rise      time.Time // of the last rise
 	until     time.Time // end of the present incident
-	strikes   int       // blocks without Retry-After in a row
+	strikes   int       // blocks without Retry-After, less the rises since
 	struckEnd time.Time // end of the last of them
 }
 
@@ -218,6 +218,9 @@ func (p *pace) grow(b *frontier.SetBudget, now time.Time, h api.Host, ceiling sa
 		return
 	}
 	p.rise = latest(p.rise.Add(step), now.Add(-step))
+	// The server was well at this rate: what it refuses next is another
+	// matter than what it refused before its rest.
+	p.strikes = max(0, p.strikes-1)
 	p.setRate(b, min(rate+by, ceiling))
 }
 
