@@ -1,0 +1,58 @@
+package input
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Seed is a line of a seeds file.
+type Seed struct {
+	URL    string // canonical
+	Given  string // as written
+	Source string // FILE:LINE
+}
+
+// Seeds reads one URL a line. Blank lines and lines that begin with # are
+// left out, and so is a comment after a URL: white space, then #. canonical
+// says what is wrong with a URL in a few words.
+func Seeds(r io.Reader, name string, canonical func(string) (string, error)) ([]Seed, error) {
+	bad := &BadLines{File: name}
+	var out []Seed
+	err := scan(r, bad, func(n int, text string) {
+		if comment(text) {
+			return
+		}
+		url, rest := cutSpace(text)
+		if rest != "" && !comment(rest) {
+			bad.add(n, "%q: white space inside; write one URL a line, and %%20 for a space in one", shorten(text))
+			return
+		}
+		c, err := canonical(url)
+		if err != nil {
+			bad.add(n, "%v", err)
+			return
+		}
+		out = append(out, Seed{URL: c, Given: url, Source: fmt.Sprintf("%s:%d", name, n)})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, bad.err("one URL a line, beginning with http:// or https://; # begins a comment")
+}
+
+func cutSpace(s string) (before, after string) {
+	i := strings.IndexAny(s, " \t")
+	if i < 0 {
+		return s, ""
+	}
+	return s[:i], strings.TrimLeft(s[i:], " \t")
+}
+
+func shorten(s string) string {
+	const most = 100
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return s
+}
