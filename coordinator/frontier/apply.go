@@ -141,7 +141,7 @@ func (t *tx) apply(env *Envelope) (any, error) {
 		return nil, err
 	}
 	result, err := t.run(env)
-	if err == nil && s != nil && env.Request != 0 {
+	if err == nil && s != nil && env.Request != 0 && t.m.sessions[s.id] == s {
 		t.remember(s, env.Request, result)
 	}
 	return result, err

@@ -43,6 +43,7 @@ func Validate(c Command) error {
 		return check(c.Crawl.State <= salvor.CrawlDeleted, "unknown crawl state %d", c.Crawl.State)
 	case *SetBudget:
 		return firstOf(
+			check(c.Host != "" || c.Ceiling == nil || *c.Ceiling > 0, "a default ceiling of 0: pause the crawl instead"),
 			check(len(c.Host) <= MaxHost, "a host name of more than %d bytes", MaxHost),
 			check(c.Note == nil || len(*c.Note) <= MaxNote, "a note of more than %d bytes", MaxNote))
 	case *OpenSegment:

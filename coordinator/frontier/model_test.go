@@ -1,0 +1,572 @@
+package frontier
+
+import (
+	"cmp"
+	"slices"
+
+	"salvor"
+	"salvor/api"
+)
+
+// model is the state machine as one would write it with all the time and
+// memory in the world: plain maps, plain scans, no indexes, no counters. The
+// property test holds the real one against it.
+type model struct {
+	clock    int64
+	index    uint64
+	seq      int
+	crawls   map[salvor.CrawlID]*api.Crawl
+	hosts    []string // in the order of their first offer
+	budgets  map[string]*mBudget
+	items    map[mKey]*mItem
+	sessions map[salvor.SessionID]*mSession
+	leases   map[salvor.LeaseID]*mLease
+	captures map[mCapture]bool
+	bytes    map[salvor.CrawlID]int64
+	caps     map[salvor.CrawlID]int64
+	late     map[salvor.CrawlID]int64
+	dups     map[salvor.CrawlID]int64
+}
+
+type mKey struct {
+	crawl salvor.CrawlID
+	host  string
+	key   salvor.Key
+}
+
+type mCapture struct {
+	mKey
+	segment salvor.SegmentID
+	offset  int64
+}
+
+type mItem struct {
+	api.Known
+	place int // order of arrival in its lane
+	front bool
+	lease salvor.LeaseID
+	scope uint32
+	ans   answer
+}
+
+type mBudget struct {
+	rate, ceiling salvor.Pace
+	own           bool
+	blocked       int64
+}
+
+type mSession struct {
+	worker string
+	struck []salvor.Key
+}
+
+type mLease struct {
+	session salvor.SessionID
+	crawl   salvor.CrawlID
+	host    string
+	pace    salvor.Pace
+	renewal uint64
+	keys    []salvor.Key
+}
+
+func newModel() *model {
+	return &model{
+		crawls: map[salvor.CrawlID]*api.Crawl{}, budgets: map[string]*mBudget{}, items: map[mKey]*mItem{},
+		sessions: map[salvor.SessionID]*mSession{}, leases: map[salvor.LeaseID]*mLease{}, captures: map[mCapture]bool{},
+		bytes: map[salvor.CrawlID]int64{}, caps: map[salvor.CrawlID]int64{}, late: map[salvor.CrawlID]int64{}, dups: map[salvor.CrawlID]int64{},
+	}
+}
+
+func (m *model) find(f func(mKey, *mItem) bool) (list []mKey) {
+	for k, it := range m.items {
+		if f(k, it) {
+			list = append(list, k)
+		}
+	}
+	return list
+}
+
+func (m *model) hostNum(h string) int { return slices.Index(m.hosts, h) }
+
+func (m *model) apply(index uint64, env Envelope) (any, error) {
+	m.index = index
+	m.clock = max(m.clock, env.Now)
+	m.release()
+	switch c := env.Command.(type) {
+	case *CreateCrawl:
+		n := c.Crawl
+		m.crawls[n.ID] = &n
+		return n, nil
+	case *SetCrawl:
+		old := m.crawls[c.Crawl.ID]
+		if c.Crawl.Scope < old.Scope || c.Crawl.State == salvor.CrawlFinished && old.State != c.Crawl.State && m.open(old.ID) > 0 {
+			return nil, errRefused
+		}
+		old.State, old.Scope = c.Crawl.State, c.Crawl.Scope
+	case *Register:
+		m.register(c)
+	case *End:
+		m.end(c.Session)
+	case *Discover:
+		return m.discover(&c.Discovery)
+	case *Grant:
+		return m.grant(c)
+	case *Extend:
+		return m.extend(c)
+	case *Expire:
+		if l := m.leases[c.Lease]; l != nil && l.renewal == c.Renewal {
+			m.giveBack(c.Lease)
+		}
+	case *Settle:
+		return m.settle(env.Session, &c.Settlement), nil
+	case *SetBudget:
+		m.setBudget(c)
+	case *Reopen:
+		return m.reopen(c), nil
+	case *Exclude:
+		return m.exclude(c), nil
+	case *Close:
+		if m.open(c.Crawl) > 0 {
+			return nil, errRefused
+		}
+		m.crawls[c.Crawl].State = salvor.CrawlFinished
+	}
+	return nil, nil
+}
+
+var errRefused = salvor.Errorf(salvor.Conflict, "refused")
+
+func (m *model) open(c salvor.CrawlID) (n int) {
+	return len(m.find(func(k mKey, it *mItem) bool { return k.crawl == c && it.State != api.StateSettled }))
+}
+
+func (m *model) release() {
+	due := m.find(func(_ mKey, it *mItem) bool { return it.State == api.StateWaiting && it.Retry <= m.clock })
+	slices.SortFunc(due, func(a, b mKey) int {
+		return cmp.Or(cmp.Compare(m.items[a].Retry, m.items[b].Retry), m.compare(a, b))
+	})
+	for _, k := range due {
+		m.enqueue(k, false)
+	}
+}
+
+// compare is the order of keys: crawl, host number, item key.
+func (m *model) compare(a, b mKey) int {
+	return cmp.Or(cmp.Compare(a.crawl, b.crawl), cmp.Compare(m.hostNum(a.host), m.hostNum(b.host)), slices.Compare(a.key[:], b.key[:]))
+}
+
+func (m *model) enqueue(k mKey, front bool) {
+	it := m.items[k]
+	m.seq++
+	it.State, it.Retry, it.lease, it.place, it.front = api.StateQueued, 0, 0, m.seq, front
+}
+
+func (m *model) register(c *Register) {
+	if m.sessions[c.Session] != nil {
+		return
+	}
+	for id, s := range m.sessions {
+		if s.worker == c.Worker {
+			m.end(id)
+		}
+	}
+	m.sessions[c.Session] = &mSession{worker: c.Worker}
+}
+
+func (m *model) end(id salvor.SessionID) {
+	for _, l := range m.leasesOf(id) {
+		m.giveBack(l)
+	}
+	delete(m.sessions, id)
+}
+
+func (m *model) leasesOf(id salvor.SessionID) (ids []salvor.LeaseID) {
+	for l, x := range m.leases {
+		if x.session == id {
+			ids = append(ids, l)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func (m *model) giveBack(id salvor.LeaseID) {
+	l := m.leases[id]
+	for _, k := range l.keys {
+		m.enqueue(mKey{l.crawl, l.host, k}, true)
+	}
+	delete(m.leases, id)
+}
+
+func (m *model) discover(d *api.Discovery) ([]api.Result, error) {
+	c := m.crawls[d.Crawl]
+	if d.Scope != c.Scope {
+		return nil, errRefused
+	}
+	out := []api.Result{}
+	for i := range d.Items {
+		out = append(out, m.offer(c, d.Items[i]))
+	}
+	return out, nil
+}
+
+func (m *model) offer(c *api.Crawl, o api.Offer) api.Result {
+	if o.Class == salvor.ClassRobots {
+		o.Band = salvor.BandRobots
+	}
+	m.budget(o.Host, c)
+	k := mKey{c.ID, o.Host, o.Key}
+	it := m.items[k]
+	if it == nil {
+		return m.insert(c, k, o)
+	}
+	better := o.Class < it.Class || o.Hop.Better(it.Hop)
+	switch {
+	case o.Excluded != "":
+		return api.Unchanged
+	case it.Outcome == salvor.Excluded && (better || c.Scope > it.scope):
+		it.Band, it.Attempts, it.scope, it.ans, it.Outcome = o.Band, 0, c.Scope, answer{}, salvor.Open
+		m.take(it, o)
+		m.enqueue(k, false)
+		m.revive(c)
+		return api.Readmitted
+	case it.State != api.StateSettled && (better || o.Band < it.Band):
+		m.take(it, o)
+		if o.Band < it.Band {
+			it.Band = o.Band
+			if it.State == api.StateQueued {
+				m.enqueue(k, false)
+			}
+		}
+		return api.Improved
+	}
+	return api.Unchanged
+}
+
+func (m *model) budget(h string, c *api.Crawl) *mBudget {
+	if m.budgets[h] == nil {
+		m.budgets[h] = &mBudget{rate: c.Start}
+		m.hosts = append(m.hosts, h)
+	}
+	return m.budgets[h]
+}
+
+func (m *model) insert(c *api.Crawl, k mKey, o api.Offer) api.Result {
+	it := &mItem{Known: api.Known{Item: o.Item}, scope: c.Scope}
+	m.items[k] = it
+	if o.Excluded != "" {
+		it.State, it.Outcome, it.ans.reason = api.StateSettled, salvor.Excluded, o.Excluded
+		return api.Barred
+	}
+	m.enqueue(k, false)
+	m.revive(c)
+	return api.New
+}
+
+func (m *model) take(it *mItem, o api.Offer) {
+	it.Class = min(it.Class, o.Class)
+	if o.Hop.Better(it.Hop) {
+		it.Hop, it.Via = o.Hop, o.Via
+	}
+}
+
+func (m *model) revive(c *api.Crawl) {
+	if c.State == salvor.CrawlFinished {
+		c.State = salvor.CrawlRunning
+	}
+}
+
+func (m *model) limit(c *api.Crawl, h string) salvor.Pace {
+	b := m.budgets[h]
+	if b.own {
+		return min(b.rate, b.ceiling)
+	}
+	return min(b.rate, c.Ceiling)
+}
+
+// booked is the sum of a host's paces but for one lease, and how many have one.
+func (m *model) booked(h string, but salvor.LeaseID) (sum salvor.Pace, paced int) {
+	for id, l := range m.leases {
+		if l.host == h && l.pace > 0 {
+			paced++
+			if id != but {
+				sum += l.pace
+			}
+		}
+	}
+	return sum, paced
+}
+
+func (m *model) grant(g *Grant) ([]api.Lease, error) {
+	if m.sessions[g.Session] == nil {
+		return nil, errRefused
+	}
+	out := []api.Lease{}
+	for _, h := range g.Hosts {
+		c := m.crawls[h.Crawl]
+		if c == nil || c.State != salvor.CrawlRunning || m.budgets[h.Host] == nil || m.budgets[h.Host].blocked > m.clock {
+			continue
+		}
+		pace := h.Pace
+		if limit := m.limit(c, h.Host); limit < salvor.Unlimited {
+			sum, _ := m.booked(h.Host, 0)
+			pace = min(pace, limit-min(limit, sum))
+		}
+		keys := m.head(h.Crawl, h.Host, h.Items)
+		if pace == 0 || len(keys) == 0 {
+			continue
+		}
+		id := salvor.LeaseID(m.index<<16 | uint64(len(out)))
+		l := &mLease{session: g.Session, crawl: h.Crawl, host: h.Host, pace: pace, renewal: m.index}
+		a := api.Lease{ID: id, Crawl: h.Crawl, Host: h.Host, Pace: pace, TTL: salvor.LeaseTTL}
+		for _, k := range keys {
+			m.items[k].State, m.items[k].lease = api.StateLeased, id
+			l.keys = append(l.keys, k.key)
+			a.Items = append(a.Items, m.items[k].Item)
+		}
+		m.leases[id] = l
+		out = append(out, a)
+	}
+	return out, nil
+}
+
+// head is the first n items of a host in the order of band, returned before
+// fresh, arrival; robots items alone while any is open.
+func (m *model) head(c salvor.CrawlID, h string, n int) []mKey {
+	gated := len(m.find(func(k mKey, it *mItem) bool {
+		return k.crawl == c && k.host == h && it.State != api.StateSettled && it.Band == salvor.BandRobots
+	})) > 0
+	list := m.find(func(k mKey, it *mItem) bool {
+		return k.crawl == c && k.host == h && it.State == api.StateQueued && (!gated || it.Band == salvor.BandRobots)
+	})
+	slices.SortFunc(list, func(a, b mKey) int {
+		x, y := m.items[a], m.items[b]
+		if x.Band == y.Band && x.front != y.front {
+			if x.front {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(x.Band, y.Band), cmp.Compare(x.place, y.place))
+	})
+	return list[:max(0, min(n, len(list)))]
+}
+
+func (m *model) extend(e *Extend) (api.Renewal, error) {
+	var r api.Renewal
+	s := m.sessions[e.Session]
+	if s == nil {
+		return r, errRefused
+	}
+	for _, id := range m.leasesOf(e.Session) {
+		if id < e.Before && !slices.ContainsFunc(e.Held, func(x api.Extension) bool { return x.Lease == id }) {
+			m.giveBack(id)
+		}
+	}
+	for _, x := range e.Held {
+		l := m.leases[x.Lease]
+		if l == nil || l.session != e.Session {
+			r.Lost = append(r.Lost, x.Lease)
+			continue
+		}
+		l.pace = m.allowed(x.Lease, l, x.Pace)
+		l.renewal = m.index
+		r.Granted = append(r.Granted, api.Extension{Lease: x.Lease, Pace: l.pace})
+	}
+	r.Struck, s.struck = s.struck, nil
+	return r, nil
+}
+
+func (m *model) allowed(id salvor.LeaseID, l *mLease, want salvor.Pace) salvor.Pace {
+	c := m.crawls[l.crawl]
+	if c.State != salvor.CrawlRunning || m.budgets[l.host].blocked > m.clock {
+		return 0
+	}
+	limit := m.limit(c, l.host)
+	if limit >= salvor.Unlimited || want == 0 {
+		return want
+	}
+	others, paced := m.booked(l.host, id)
+	if others+want <= limit {
+		return want
+	}
+	share := min(l.pace, limit/salvor.Pace(max(paced, 1)))
+	return min(want, max(limit-min(limit, others), share))
+}
+
+func (m *model) setBudget(c *SetBudget) {
+	if c.Host == "" {
+		m.crawls[c.Crawl].Ceiling = *c.Ceiling
+		return
+	}
+	b := m.budget(c.Host, m.crawls[c.Crawl])
+	if c.Ceiling != nil {
+		b.ceiling, b.own = *c.Ceiling, true
+	}
+	if c.Rate != nil {
+		b.rate = *c.Rate
+	}
+	if c.Blocked != nil {
+		b.blocked = *c.Blocked
+	}
+}
+
+func (m *model) settle(by salvor.SessionID, s *api.Settlement) (r SettleResult) {
+	for i := range s.Entries {
+		switch m.report(by, s.Crawl, &s.Entries[i]) {
+		case took:
+			r.Accepted++
+		case duplicate:
+			r.Duplicate++
+		case stale:
+			r.Stale++
+		}
+	}
+	return r
+}
+
+func (m *model) report(by salvor.SessionID, c salvor.CrawlID, e *api.Entry) verdict {
+	k := mKey{c, e.Host, e.Key}
+	it := m.items[k]
+	if it == nil || e.Round > it.Round {
+		return stale
+	}
+	said := answerOf(e)
+	if e.Verb == api.VerbSettle && e.Outcome.HasCapture() {
+		return m.capture(by, k, it, e)
+	}
+	if it.State == api.StateSettled {
+		if e.Verb == api.VerbSettle && e.Outcome == it.Outcome && it.Round == e.Round && said == it.ans {
+			return took
+		}
+		return stale
+	}
+	if it.State != api.StateLeased || it.lease != e.Lease || m.leases[e.Lease].session != by || e.Round != it.Round {
+		return stale
+	}
+	m.strike(k, it)
+	if e.Verb == api.VerbSettle {
+		m.conclude(k, it, e)
+		return took
+	}
+	if e.Verb == api.VerbRetry {
+		it.Attempts++
+	}
+	if e.Retry > m.clock {
+		it.State, it.Retry, it.lease = api.StateWaiting, e.Retry, 0
+	} else {
+		m.enqueue(k, e.Verb == api.VerbPostpone)
+	}
+	return took
+}
+
+// strike takes an item off its lease.
+func (m *model) strike(k mKey, it *mItem) {
+	l := m.leases[it.lease]
+	l.keys = slices.DeleteFunc(l.keys, func(x salvor.Key) bool { return x == k.key })
+	if len(l.keys) == 0 {
+		delete(m.leases, it.lease)
+	}
+	it.lease = 0
+}
+
+func (m *model) capture(by salvor.SessionID, k mKey, it *mItem, e *api.Entry) verdict {
+	first := !m.captures[mCapture{k, e.Place.Segment, e.Place.Offset}]
+	current := it.Round == e.Round
+	if current && it.State == api.StateSettled && it.Outcome.HasCapture() && it.ans.place == e.Place {
+		return took
+	}
+	settled := it.State == api.StateSettled && it.Outcome.HasCapture()
+	if !current || settled {
+		if first {
+			m.countCapture(k, e)
+		}
+		if !current {
+			return stale
+		}
+		if first {
+			m.dups[k.crawl]++
+		}
+		return duplicate
+	}
+	if it.State == api.StateLeased {
+		id := it.lease
+		l := m.leases[id]
+		m.strike(k, it)
+		if l.session != by || id != e.Lease {
+			m.sessions[l.session].struck = append(m.sessions[l.session].struck, k.key)
+		}
+	}
+	m.conclude(k, it, e)
+	return took
+}
+
+func (m *model) countCapture(k mKey, e *api.Entry) {
+	m.captures[mCapture{k, e.Place.Segment, e.Place.Offset}] = true
+	m.caps[k.crawl]++
+	m.bytes[k.crawl] += e.Bytes
+	if d := m.crawls[k.crawl].Deadline; d > 0 && e.At > d {
+		m.late[k.crawl]++
+	}
+}
+
+func (m *model) conclude(k mKey, it *mItem, e *api.Entry) {
+	if e.Place.Segment != 0 {
+		m.countCapture(k, e)
+	}
+	it.State, it.Outcome, it.ans, it.Retry = api.StateSettled, e.Outcome, answerOf(e), 0
+	it.scope = m.crawls[k.crawl].Scope
+}
+
+func (m *model) reopen(c *Reopen) ReopenResult {
+	list := m.find(func(k mKey, it *mItem) bool {
+		return k.crawl == c.Crawl && (c.Host == "" || c.Host == k.host) && slices.Contains(c.Outcomes, it.Outcome)
+	})
+	slices.SortFunc(list, func(a, b mKey) int {
+		return cmp.Or(cmp.Compare(m.items[a].Outcome, m.items[b].Outcome), m.compare(a, b))
+	})
+	list = list[:min(len(list), c.Limit)]
+	for _, k := range list {
+		it := m.items[k]
+		it.Outcome, it.Attempts, it.ans = salvor.Open, 0, answer{}
+		it.Round++
+		m.enqueue(k, false)
+		m.revive(m.crawls[c.Crawl])
+	}
+	return ReopenResult{N: int64(len(list))}
+}
+
+func (m *model) exclude(c *Exclude) (n int64) {
+	for _, x := range c.Items {
+		it := m.items[mKey{c.Crawl, x.Host, x.Key}]
+		if it == nil || it.State != api.StateQueued && it.State != api.StateWaiting {
+			continue
+		}
+		it.State, it.Outcome, it.Retry = api.StateSettled, salvor.Excluded, 0
+		it.ans = answer{reason: c.Rule}
+		it.scope = m.crawls[c.Crawl].Scope
+		n++
+	}
+	return n
+}
+
+func (m *model) totals(c salvor.CrawlID) (t api.Totals) {
+	for k, it := range m.items {
+		if k.crawl != c {
+			continue
+		}
+		t.Accepted++
+		switch it.State {
+		case api.StateQueued:
+			t.Queued++
+		case api.StateWaiting:
+			t.Waiting++
+		case api.StateLeased:
+			t.Leased++
+		case api.StateSettled:
+			t.Outcomes[it.Outcome]++
+		}
+	}
+	t.Bytes, t.Captures, t.Late, t.Dups, t.Clock = m.bytes[c], m.caps[c], m.late[c], m.dups[c], m.clock
+	return t
+}
