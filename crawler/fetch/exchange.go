@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -170,7 +171,7 @@ func (x *exchange) tryHead(in *headBuffer) (done, more bool, err error) {
 			return false, false, nil
 		case end == 0 || start+end > limit:
 			x.cap.Truncated = TruncatedLength
-			return true, false, x.begin(in, min(in.n, limit), start)
+			return true, false, x.beginCut(in, min(in.n, limit), start)
 		}
 		h := parseHead(in.b[:start+end], start)
 		if h.status < 100 || h.status >= 200 || h.status == 101 {
@@ -194,11 +195,19 @@ func (x *exchange) interim(in *headBuffer, n int) error {
 	return nil
 }
 
-// begin starts the record with the first n bytes as a head that did not end.
-func (x *exchange) begin(in *headBuffer, n, start int) error {
-	h := parseHead(in.b[:n], min(n, start))
+// beginCut starts the record with the first n bytes as a head that did not
+// end. Only its whole lines count.
+func (x *exchange) beginCut(in *headBuffer, n, start int) error {
+	h := head{version: "http/1.0", old: true}
+	if whole := bytes.LastIndexByte(in.b[:n], '\n') + 1; whole > start {
+		h = parseHead(in.b[:whole], start)
+	}
 	h.note("response head was cut")
-	return x.beginWith(in, n, h)
+	if err := x.beginWith(in, n, h); err != nil {
+		return err
+	}
+	x.framing, x.cap.Framing = None, None
+	return nil
 }
 
 func (x *exchange) beginWith(in *headBuffer, n int, h head) error {
@@ -242,7 +251,7 @@ func (x *exchange) brokenHead(in *headBuffer, err error) error {
 		return x.takeAll(in, err)
 	}
 	x.cap.Truncated = reasonOfEnd(err)
-	return x.begin(in, in.n, start)
+	return x.beginCut(in, in.n, start)
 }
 
 // cancelled is the Error for an exchange that was ended from here, or nil.

@@ -93,7 +93,7 @@ func (s *Spool) advance(n int) error {
 func (s *Spool) push() error {
 	if s.n == chunkSize && s.file == nil && len(s.chunks) < maxChunks && s.b.take() {
 		s.chunks = append(s.chunks, s.buf)
-		s.buf = nil
+		s.buf, s.n = nil, 0
 		return nil
 	}
 	if s.file == nil {
