@@ -1,0 +1,45 @@
+# Everything a contributor runs. `make test` is what CI runs.
+
+GO       ?= go
+FUZZTIME ?= 30s
+CHECKERS := .cache/checkers
+
+.PHONY: build test lint unit e2e-short e2e bench bench-peer fuzz checkers clean
+
+build: ## a static binary in bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/salvor ./cmd/salvor
+
+test: lint unit e2e-short ## all that must pass before a change is merged
+
+lint:
+	@unformatted=$$(gofmt -l .); \
+	if [ -n "$$unformatted" ]; then echo "gofmt -w these:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+# Fuzz targets run their seeds here. The end-to-end tests come after, alone:
+# they time out by the wall clock.
+unit:
+	$(GO) test -race -shuffle=on -timeout 20m $$($(GO) list ./... | grep -v '/e2e')
+
+e2e-short:
+	@e2e/check/missing.sh $(CHECKERS)
+	$(GO) test -race -shuffle=on -timeout 40m ./e2e/...
+
+e2e: checkers ## the end-to-end tests in full size (an hour)
+	$(GO) test -count=1 -v -timeout 120m ./e2e -args -long
+
+bench: ## the parts
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+bench-peer: build ## wget --warc-file and salvor on the same site; results in bench/
+	$(GO) run ./e2e/benchpeer -salvor bin/salvor
+
+fuzz: ## every fuzz target for FUZZTIME
+	GO=$(GO) e2e/check/fuzz.sh $(FUZZTIME)
+
+checkers: ## warcio and pywb, from PyPI
+	@e2e/check/install.sh $(CHECKERS)
+
+clean:
+	rm -rf bin $(CHECKERS)
