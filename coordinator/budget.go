@@ -91,7 +91,10 @@ func (n *Node) Feedback(ctx context.Context, reports []api.HostFeedback) error {
 }
 
 func (n *Node) judge(r *reign, reports []api.HostFeedback) ([]frontier.SetBudget, error) {
-	m, done := n.group.state.use()
+	m, done, err := n.group.state.lend()
+	if err != nil {
+		return nil, err
+	}
 	defer done()
 	var errs error
 	var changes []frontier.SetBudget

@@ -107,7 +107,10 @@ func (n *Node) Register(ctx context.Context, worker string) (salvor.SessionID, e
 		return 0, fmt.Errorf("coordinator: draw session: %w", err)
 	}
 	s := salvor.SessionID(binary.LittleEndian.Uint64(b[:]) | 1) // never 0
-	return s, n.change1(ctx, &frontier.Register{Worker: worker, Session: s})
+	if err := n.change1(ctx, &frontier.Register{Worker: worker, Session: s}); err != nil {
+		return 0, err
+	}
+	return s, nil
 }
 
 // End implements api.Coordinator.

@@ -121,6 +121,37 @@ func TestFarBehindFollowerGetsSnapshot(t *testing.T) {
 	}
 }
 
+func TestReadsAreLinearizable(t *testing.T) {
+	c := newCluster(t, trailingLogs)
+	lead := c.leader()
+	g := c.groups[lead]
+	for i := range 3 {
+		must(t, g.linearize(t.Context()))
+		last, err := g.wal.LastIndex()
+		must(t, err)
+		if i == 0 {
+			continue
+		}
+		must(t, g.linearize(t.Context()))
+		if after, _ := g.wal.LastIndex(); after != last {
+			t.Error("a later read of a term wrote to the log")
+		}
+		_, err = g.propose(t.Context(), []byte("x"))
+		must(t, err)
+	}
+	for i, f := range c.groups {
+		if i != lead && f.linearize(t.Context()) == nil {
+			t.Error("a follower confirmed a read")
+		}
+	}
+	c.cut(lead)
+	_ = g.linearize(t.Context()) // a heartbeat under way at the cut may confirm one
+	if g.linearize(t.Context()) == nil {
+		t.Error("a leader that was cut off confirmed a read")
+	}
+	must(t, c.groups[c.leader(lead)].linearize(t.Context()))
+}
+
 // TestWatchdogEndsSnapshotLivelock reproduces hashicorp/raft#697: a leader is
 // cut off with entries nobody else has, the others go on, snapshot and cut
 // their logs behind the fork. Healed, it is sent snapshot after snapshot.

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"salvor/coordinator/frontier"
+	"salvor/storage/durable"
 )
 
 // fsm carries Raft's committed entries to the machine.
@@ -83,8 +84,8 @@ func (f *fsm[M]) apply(m M, entries []frontier.Entry) []frontier.Outcome {
 	f.applied.Store(entries[len(entries)-1].Index)
 	for i := range out {
 		if out[i].Fatal {
+			out[i].Err = durable.Error(out[i].Err, "write state in", f.state.dir)
 			f.stop(out[i].Err)
-			break
 		}
 	}
 	return out

@@ -12,7 +12,6 @@ import (
 // reign is one term of leadership: what a leader keeps in memory only, and the
 // loops that propose in its name.
 type reign struct {
-	since   time.Time
 	leases  leaseClock
 	budgets *budgets
 	stop    context.CancelFunc
@@ -38,14 +37,13 @@ func (n *Node) govern(ctx context.Context) {
 
 // accede begins a reign once everything committed before it is applied.
 func (n *Node) accede(ctx context.Context) {
-	if err := n.group.barrier(ctx); err != nil {
+	if _, err := n.group.barrier(ctx); err != nil {
 		n.log.Info("elected, but lost it again", "error", err)
 		return
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	r := &reign{since: n.clock.Now(), stop: cancel}
-	r.leases.begin(r.since)
-	r.budgets = newBudgets(n.jitter)
+	r := &reign{stop: cancel, budgets: newBudgets(n.jitter)}
+	r.leases.begin()
 	r.loops.Go(func() { n.expireLoop(ctx, r) })
 	r.loops.Go(func() { n.tickLoop(ctx) })
 	n.mu.Lock()
@@ -95,8 +93,7 @@ const leaseGrace = 2 * time.Second
 // when it was applied and so errs on the safe side. Leases of an earlier
 // leader are dated from the beginning of the reign or later.
 type leaseClock struct {
-	began time.Time
-	seen  map[salvor.LeaseID]renewed
+	seen map[salvor.LeaseID]renewed
 }
 
 type renewed struct {
@@ -104,9 +101,7 @@ type renewed struct {
 	at      time.Time
 }
 
-func (l *leaseClock) begin(now time.Time) {
-	l.began, l.seen = now, map[salvor.LeaseID]renewed{}
-}
+func (l *leaseClock) begin() { l.seen = map[salvor.LeaseID]renewed{} }
 
 // overdue dates the leases and returns the commands that end what is overdue.
 func (l *leaseClock) overdue(now time.Time, leases []frontier.LeaseInfo) []frontier.Expire {

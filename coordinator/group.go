@@ -36,6 +36,7 @@ type group[M machine] struct {
 	grown   atomic.Int64 // bytes of log since the newest snapshot
 	watch   *watchdog
 	window  *window
+	term    termGuard
 	stop    context.CancelFunc
 	loops   sync.WaitGroup
 }

@@ -2,7 +2,6 @@ package coordinator
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"salvor"
@@ -15,7 +14,7 @@ const (
 	mostHosts = 256
 	// leastWait spares a session that waits beside a busy one a look at every
 	// batch.
-	leastWait = 5 * time.Millisecond
+	leastWait = 20 * time.Millisecond
 	// mostWait is the backstop of the wake-ups: a host may become free by
 	// time alone, by a wall clock that was set, say.
 	mostWait = 2 * time.Second
@@ -56,29 +55,36 @@ func (n *Node) grant(ctx context.Context, c api.Call, w api.Want) ([]api.Lease, 
 	case <-ctx.Done():
 		return nil, ctxError(ctx.Err())
 	}
-	hosts := n.pick(w)
-	if len(hosts) == 0 {
-		return nil, nil
+	hosts, err := n.pick(w)
+	if err != nil || len(hosts) == 0 {
+		return nil, err
 	}
 	return commit[[]api.Lease](ctx, n, c, 0, &frontier.Grant{Session: c.Session, Hosts: hosts})
 }
 
 // pick chooses from the hosts that are ready.
-func (n *Node) pick(w api.Want) []frontier.GrantHost {
-	m, done := n.group.state.use()
+func (n *Node) pick(w api.Want) ([]frontier.GrantHost, error) {
+	m, done, err := n.group.state.lend()
+	if err != nil {
+		return nil, err
+	}
 	defer done()
+	enough := make(map[string]bool, len(w.Not))
+	for _, h := range w.Not {
+		enough[h] = true
+	}
 	var out []frontier.GrantHost
 	// The hosts a session has enough of are ready too, hence the longer list.
 	for _, h := range m.Ready(n.now(), w.Hosts+len(w.Not)) {
 		if len(out) == w.Hosts {
 			break
 		}
-		if slices.Contains(w.Not, h.Host) || !worthwhile(h) {
+		if enough[h.Host] || !worthwhile(h) {
 			continue
 		}
 		out = append(out, frontier.GrantHost{Crawl: h.Crawl, Host: h.Host, Items: w.Items, Pace: h.Free})
 	}
-	return out
+	return out, nil
 }
 
 // worthwhile refuses crumbs: what a growing budget leaves beside the leases

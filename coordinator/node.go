@@ -78,8 +78,7 @@ type Node struct {
 	clock Clock
 	log   *slog.Logger
 
-	wake   *bell // rings when there may be new work
-	term   termGuard
+	wake   *bell      // rings when there may be new work
 	crawls sync.Mutex // one CreateCrawl at a time
 	grants chan struct{}
 	jitter func() float64
@@ -154,9 +153,11 @@ func (n *Node) groupConfig(c Config) groupConfig[*frontier.Machine] {
 // candidate spares the only voter the wait for a leader that cannot come: it
 // tells itself what a leader that hands over tells its heir.
 func (n *Node) candidate() {
+	req := raft.TimeoutNowRequest{RPCHeader: raft.RPCHeader{
+		ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(n.self.ID), Addr: []byte(n.self.Address),
+	}}
 	var resp raft.TimeoutNowResponse
-	err := n.net.TimeoutNow(n.self.ID, n.self.Address, &raft.TimeoutNowRequest{}, &resp)
-	if err != nil {
+	if err := n.net.TimeoutNow(n.self.ID, n.self.Address, &req, &resp); err != nil {
 		n.log.Debug("no early election", "error", err)
 	}
 }
@@ -186,7 +187,7 @@ func nodeID(dir string) (string, error) {
 // directory. Calls under way end first; later ones fail.
 func (n *Node) Close(context.Context) error {
 	n.once.Do(func() {
-		n.fail(salvor.Errorf(salvor.Unavailable, "coordinator: closed"))
+		n.fail(errClosed)
 		n.stop()
 		n.ended.Wait()
 		n.err = errors.Join(n.group.close(), n.net.Close())
@@ -207,6 +208,13 @@ func (n *Node) fail(err error) {
 	}
 	n.announce()
 	n.wake.ring()
+}
+
+// failed is why the node serves no more; nil while it does.
+func (n *Node) failed() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.fatal
 }
 
 // announce tells everyone waiting for a change of leadership. n.mu is held.

@@ -88,9 +88,27 @@ func (g *group[M]) propose(ctx context.Context, data []byte) (any, error) {
 	return o.Result, nil
 }
 
-// barrier returns once everything committed before it was applied here.
-func (g *group[M]) barrier(ctx context.Context) error {
-	return g.ask(ctx, func(r *raft.Raft) raft.Future { return r.Barrier(enqueueTime) })
+// barrier returns once everything up to its own index was applied here.
+func (g *group[M]) barrier(ctx context.Context) (index uint64, err error) {
+	err = g.ask(ctx, func(r *raft.Raft) raft.Future {
+		f := r.Barrier(enqueueTime)
+		return indexed{f, &index}
+	})
+	return index, err
+}
+
+// indexed notes the index of a future once it is answered.
+type indexed struct {
+	raft.Future
+	index *uint64
+}
+
+func (i indexed) Error() error {
+	err := i.Future.Error()
+	if f, ok := i.Future.(raft.IndexFuture); ok && err == nil {
+		*i.index = f.Index()
+	}
+	return err
 }
 
 // verify returns once a majority said that this node leads.

@@ -33,8 +33,10 @@ type state[M machine] struct {
 	dir  string
 	open func(dir string) (M, error)
 
-	mu  sync.Mutex
-	now *opened[M]
+	mu     sync.Mutex
+	idle   *sync.Cond // uses fell
+	now    *opened[M]
+	closed bool
 }
 
 // opened is a machine and who still uses it.
@@ -49,6 +51,7 @@ const currentFile = "CURRENT"
 // openState opens the directory's current machine, or makes the first.
 func openState[M machine](dir string, open func(string) (M, error)) (*state[M], error) {
 	s := &state[M]{dir: dir, open: open}
+	s.idle = sync.NewCond(&s.mu)
 	if err := durable.MkdirAll(dir); err != nil {
 		return nil, err
 	}
@@ -113,18 +116,38 @@ func (s *state[M]) sweep(keep string) {
 }
 
 // use lends the current machine; done gives it back. A machine that was
-// replaced meanwhile closes when its last user is done.
+// replaced meanwhile closes when its last user is done. It is for those who
+// end before the state is closed.
 func (s *state[M]) use() (m M, done func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.take()
+}
+
+// take counts one more user. s.mu is held.
+func (s *state[M]) take() (m M, done func()) {
 	o := s.now
 	o.uses++
 	return o.m, func() { s.release(o) }
 }
 
+// lend is use for everyone else: it fails once the state is being closed.
+func (s *state[M]) lend() (m M, done func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return m, nil, errClosed
+	}
+	m, done = s.take()
+	return m, done, nil
+}
+
+var errClosed = salvor.Errorf(salvor.Unavailable, "coordinator: closed")
+
 func (s *state[M]) release(o *opened[M]) error {
 	s.mu.Lock()
 	o.uses--
+	s.idle.Broadcast()
 	last, replaced := o.uses == 0, s.now != o
 	s.mu.Unlock()
 	if !last {
@@ -166,10 +189,14 @@ func (s *state[M]) restore(r io.Reader) error {
 	return s.release(old)
 }
 
-// close closes the machine once nobody uses it.
+// close lends no more, waits until nobody uses the machine and closes it.
 func (s *state[M]) close() error {
 	s.mu.Lock()
+	s.closed = true
 	o := s.now
+	for o.uses > 1 {
+		s.idle.Wait()
+	}
 	s.mu.Unlock()
 	return s.release(o)
 }

@@ -28,7 +28,7 @@ func TestHeartbeatsTakeTheMainLoop(t *testing.T) {
 		rpc.Respond(&raft.AppendEntriesResponse{Success: true}, nil)
 	}()
 	beat := raft.AppendEntriesRequest{
-		RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte("x"), Addr: []byte("y")}, Term: 1, Leader: []byte("y"),
+		RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte("x"), Addr: []byte("y")}, Term: 1,
 	}
 	var resp raft.AppendEntriesResponse
 	must(t, tcp(t).AppendEntries("to", to.LocalAddr(), &beat, &resp))

@@ -2,73 +2,21 @@ package coordinator
 
 import (
 	"context"
-	"sync"
-
-	"github.com/hashicorp/raft"
 
 	"salvor"
 	"salvor/api"
 	"salvor/coordinator/frontier"
 )
 
-// termGuard remembers the terms that were read in.
-type termGuard struct {
-	mu   sync.Mutex
-	term uint64
-}
-
 // read lends the machine for a linearizable read.
-//
-// The first read of a term goes through a barrier: a new leader's commit index
-// may be old until something of its own term is committed. Later ones need the
-// leadership confirmed, and what was committed at the call applied here. With
-// one voter nobody else can lead, and every answered call was applied before
-// it was answered, so nothing is asked.
 func (n *Node) read(ctx context.Context) (m *frontier.Machine, done func(), err error) {
 	if _, err := n.leader(ctx); err != nil {
 		return nil, nil, err
 	}
-	if err := n.linearize(ctx); err != nil {
+	if err := n.group.linearize(ctx); err != nil {
 		return nil, nil, err
 	}
-	m, done = n.group.state.use()
-	return m, done, nil
-}
-
-func (n *Node) linearize(ctx context.Context) error {
-	var term, commit uint64
-	var voters int
-	err := n.group.use(func(r *raft.Raft) error {
-		term, commit = r.CurrentTerm(), r.CommitIndex()
-		voters = len(r.GetConfiguration().Configuration().Servers)
-		return nil
-	})
-	if err != nil {
-		return raftError(err)
-	}
-	if first := n.term.enter(term); !first && voters == 1 {
-		return nil
-	} else if first || n.group.fsm.applied.Load() < commit {
-		if err := n.group.barrier(ctx); err != nil {
-			return err
-		}
-		n.term.leave(term)
-		return nil
-	}
-	return n.group.verify(ctx)
-}
-
-// enter tells whether nobody finished a read in this term yet.
-func (t *termGuard) enter(term uint64) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.term != term
-}
-
-func (t *termGuard) leave(term uint64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.term = max(t.term, term)
+	return n.group.state.lend()
 }
 
 // look reads one thing.
@@ -122,9 +70,15 @@ func (n *Node) Lookup(ctx context.Context, id salvor.CrawlID, host string, k sal
 	return look(ctx, n, func(m *frontier.Machine) (api.Known, error) { return m.Lookup(id, host, k) })
 }
 
-// Walk implements api.View.
+// Walk implements api.View. It ends when the node is closed.
 func (n *Node) Walk(ctx context.Context, id salvor.CrawlID, outcomes []salvor.Outcome, f func(api.Known) error) error {
-	_, err := look(ctx, n, func(m *frontier.Machine) (struct{}, error) { return struct{}{}, m.Walk(ctx, id, outcomes, f) })
+	going := func(k api.Known) error {
+		if err := n.failed(); err != nil {
+			return err
+		}
+		return f(k)
+	}
+	_, err := look(ctx, n, func(m *frontier.Machine) (struct{}, error) { return struct{}{}, m.Walk(ctx, id, outcomes, going) })
 	return err
 }
 

@@ -1,0 +1,132 @@
+package coordinator
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"salvor"
+	"salvor/api"
+)
+
+// In a synctest bubble the clock is the bubble's and jumps when all wait.
+func inBubble(t *testing.T, f func(t *testing.T, r *rescue)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		n, err := Start(t.Context(), Config{Dir: t.TempDir(), CacheBytes: 32 << 20})
+		must(t, err)
+		defer n.Close(context.Background())
+		f(t, newRescue(t, n))
+	})
+}
+
+func TestSilentSessionLosesItsLease(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rescue) {
+		r.discover("a.example", 0, 5)
+		l := r.lease(api.Want{Hosts: 1, Items: 5})[0]
+		for range 10 {
+			time.Sleep(salvor.ExtendEvery)
+			_, err := r.Extend(t.Context(), r.call(), api.Holdings{Seen: l.ID, Leases: []api.Extension{{Lease: l.ID}}})
+			must(t, err)
+		}
+		if r.totals().Leased != 5 {
+			t.Fatal("an extended lease ended")
+		}
+		time.Sleep(salvor.LeaseTTL + leaseGrace - time.Second)
+		if r.totals().Leased != 5 {
+			t.Error("a lease ended before TTL + 2 s")
+		}
+		time.Sleep(2 * time.Second)
+		if x := r.totals(); x.Leased != 0 || x.Queued != 5 {
+			t.Errorf("after TTL + 3 s: %+v", x)
+		}
+	})
+}
+
+func TestInheritedLeaseIsDatedFromTheReign(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		start := func() *Node {
+			n, err := Start(t.Context(), Config{Dir: dir, CacheBytes: 32 << 20})
+			must(t, err)
+			return n
+		}
+		n := start()
+		r := newRescue(t, n)
+		r.discover("a.example", 0, 5)
+		r.lease(api.Want{Hosts: 1, Items: 5})
+		must(t, n.Close(t.Context()))
+		time.Sleep(time.Hour) // the new leader does not know how long it was away
+		r.Node = start()
+		defer r.Close(t.Context())
+		time.Sleep(salvor.LeaseTTL + leaseGrace - time.Second)
+		if r.totals().Leased != 5 {
+			t.Error("an inherited lease ended before its time")
+		}
+		time.Sleep(2 * time.Second)
+		if r.totals().Leased != 0 {
+			t.Error("an inherited lease never ended")
+		}
+	})
+}
+
+func TestLeaseWaitsForWork(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rescue) {
+		began := time.Now()
+		if l := r.lease(api.Want{Hosts: 1, Items: 1, Wait: 7 * time.Second}); len(l) != 0 || time.Since(began) != 7*time.Second {
+			t.Errorf("no work: %v after %s", l, time.Since(began))
+		}
+		time.AfterFunc(3*time.Second, func() { r.discover("a.example", 0, 1) })
+		began = time.Now()
+		c := r.call()
+		l, err := r.Lease(t.Context(), c, api.Want{Hosts: 1, Items: 1, Wait: time.Minute})
+		must(t, err)
+		if d := time.Since(began); len(l) != 1 || d < 3*time.Second || d > 3100*time.Millisecond {
+			t.Errorf("work after 3 s: %d leases after %s", len(l), d)
+		}
+	})
+}
+
+func TestRetryComesDue(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rescue) {
+		r.discover("a.example", 0, 1)
+		l := r.lease(api.Want{Hosts: 1, Items: 1})[0]
+		e := api.Entry{Key: l.Items[0].Key, Host: l.Host, Lease: l.ID, Verb: api.VerbRetry, Reason: "timeout", Retry: time.Now().Add(30 * time.Second).UnixMilli()}
+		must(t, r.Settle(t.Context(), r.call(), api.Settlement{Crawl: r.crawl.ID, Entries: []api.Entry{e}}))
+		if x := r.totals(); x.Waiting != 1 {
+			t.Fatalf("totals %+v", x)
+		}
+		began := time.Now()
+		got := r.lease(api.Want{Hosts: 1, Items: 1, Wait: time.Minute})
+		if d := time.Since(began); len(got) != 1 || d < 29*time.Second || d > 31*time.Second {
+			t.Errorf("%d leases after %s", len(got), d)
+		}
+	})
+}
+
+func TestThrottledHostRestsAndSlows(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rescue) {
+		r.discover("a.example", 0, 50)
+		l := r.lease(api.Want{Hosts: 1, Items: 10})[0]
+		until := time.Now().Add(20 * time.Second)
+		must(t, r.Feedback(t.Context(), []api.HostFeedback{{Crawl: r.crawl.ID, Host: l.Host, Requests: 4, Throttled: 1, RetryAfter: until.UnixMilli()}}))
+		ren, err := r.Extend(t.Context(), r.call(), api.Holdings{Seen: l.ID, Leases: []api.Extension{{Lease: l.ID, Pace: l.Pace}}})
+		must(t, err)
+		if ren.Granted[0].Pace != 0 {
+			t.Errorf("a blocked host goes on at %s/s", perSecond(ren.Granted[0].Pace))
+		}
+		_, err = r.Extend(t.Context(), r.call(), api.Holdings{Seen: l.ID})
+		must(t, err)
+		got := r.lease(api.Want{Hosts: 1, Items: 1, Wait: time.Minute})
+		if len(got) != 1 || time.Now().Before(until) || time.Since(until) > time.Second || got[0].Pace != defaultStart/2 {
+			t.Errorf("leased %+v, %s after the server's time", got, time.Since(until))
+		}
+		hosts, err := r.Hosts(t.Context(), r.crawl.ID, 0)
+		must(t, err)
+		if !strings.Contains(hosts[0].Note, "Retry-After") {
+			t.Errorf("note %q", hosts[0].Note)
+		}
+	})
+}
