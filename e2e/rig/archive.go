@@ -83,7 +83,7 @@ func (a *Archive) readSegment(path string) error {
 
 func newCapture(r *Record) (*Capture, error) {
 	c := &Capture{
-		Type: r.Type(), URI: strings.Trim(r.URI(), "<>"), Date: r.Get("warc-date"), Refers: r.Get("warc-refers-to-target-uri"),
+		Type: r.Type(), URI: r.URI(), Date: r.Get("warc-date"), Refers: r.Get("warc-refers-to-target-uri"),
 		File: r.File, Offset: r.Offset, Length: r.Length,
 	}
 	if !strings.HasPrefix(r.Get("content-type"), "application/http") {
@@ -114,7 +114,7 @@ func (a *Archive) readIndex(segment string, at map[int64]*Capture) error {
 		if err != nil {
 			return fmt.Errorf("index line for %s: %w", l.URL, err)
 		}
-		if uri := strings.Trim(r.URI(), "<>"); uri != l.URL {
+		if uri := r.URI(); uri != l.URL {
 			return fmt.Errorf("index line for %s leads to %s", l.URL, uri)
 		}
 		if d := r.Get("warc-payload-digest"); d != "" && strings.TrimPrefix(d, "sha1:") != l.Digest {

@@ -39,8 +39,8 @@ func (r *Record) Get(name string) string {
 // Type is the WARC-Type.
 func (r *Record) Type() string { return r.Get("warc-type") }
 
-// URI is the WARC-Target-URI.
-func (r *Record) URI() string { return r.Get("warc-target-uri") }
+// URI is the WARC-Target-URI, without the angle brackets of WARC 1.0 writers.
+func (r *Record) URI() string { return strings.Trim(r.Get("warc-target-uri"), "<>") }
 
 // HTTP parses the block as an answer and gives its status and its payload
 // without transfer coding.
