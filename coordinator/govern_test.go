@@ -72,8 +72,8 @@ func (s *starts) most(from, to, window time.Duration) (most int) {
 
 // polite is a worker that keeps to its leases and nothing else: it starts a
 // request whenever the pace allows, and extends every 2 s.
-func polite(ctx context.Context, t *testing.T, r *rescue, began time.Time, s *starts) {
-	session, err := r.Register(ctx, "polite-"+t.Name()+time.Now().String())
+func polite(ctx context.Context, t *testing.T, r *rescue, name string, want salvor.Pace, began time.Time, s *starts) {
+	session, err := r.Register(ctx, name)
 	if err != nil {
 		t.Error(err)
 		return
@@ -84,7 +84,7 @@ func polite(ctx context.Context, t *testing.T, r *rescue, began time.Time, s *st
 		if now := time.Now(); !now.Before(extend) {
 			extend = now.Add(salvor.ExtendEvery)
 			for i := range h.Leases {
-				h.Leases[i].Pace = salvor.Unlimited
+				h.Leases[i].Pace = want
 			}
 			ren, err := r.Extend(ctx, api.Call{Session: session}, h)
 			if err != nil {
@@ -125,10 +125,12 @@ func TestBudgetHoldsAtTheServer(t *testing.T) {
 		var s starts
 		var all sync.WaitGroup
 		began := time.Now()
-		for range 2 {
-			all.Go(func() { polite(ctx, t, r, began, &s) })
-		}
+		all.Go(func() { polite(ctx, t, r, "one", 5000, began, &s) })
+		all.Go(func() { polite(ctx, t, r, "two", salvor.Unlimited, began, &s) })
 		time.Sleep(30 * time.Second)
+		if hosts, err := r.Hosts(t.Context(), r.crawl.ID, 0); err != nil || hosts[0].Booked != rate {
+			t.Errorf("%d of %d are booked, %v", hosts[0].Booked, rate, err)
+		}
 		// A 429 that asks for a second of rest: from now on 4/s.
 		must(t, r.Feedback(t.Context(), []api.HostFeedback{{Crawl: r.crawl.ID, Host: "a.example", Requests: 16, Throttled: 1, RetryAfter: time.Now().Add(time.Second).UnixMilli()}}))
 		time.Sleep(30 * time.Second)
