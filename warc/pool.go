@@ -2,7 +2,11 @@ package warc
 
 import (
 	"context"
-	"io"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"salvor"
@@ -12,102 +16,461 @@ import (
 
 // PoolConfig says where segments live and when they are sealed.
 type PoolConfig struct {
-	Dir     string        // the spool: .open segments, journals, sealed ones on their way
+	Dir     string        // the spool: .open segments, journals, sealed ones on their way. The caller holds a lock on it
 	Store   storage.Store // where sealed segments go, under the key Key(name)
 	Writers int           // segments open at once; default 4
 	MaxSize int64         // a segment of this size is sealed; default 1 GB
 	MaxAge  time.Duration // so is one of this age; default 60 min
-	Prefix  string        // of file names; default "salvor"
-	Node    string        // name of this worker in file names; default "local"
+	Prefix  string        // of file names: letters, digits, - and _; default "salvor"
+	Node    string        // name of this worker in file names, the same; default "local"
 	Level   int           // gzip level; default DefaultLevel
 	// Info gives the content of a segment's warcinfo. It is called once a segment.
 	Info func(name string) Warcinfo
-	// OpenSegment numbers a segment; the same name gets the same number.
+	// OpenSegment numbers a segment; the same name gets the same number. Without
+	// it the serial is the number.
 	OpenSegment func(ctx context.Context, name string) (salvor.SegmentID, error)
 	// OnSealed and OnStored report a segment's way to the Store. They may be
-	// called again after a crash; an error is retried until Close.
+	// called again after a crash; an error is tried again until Close.
 	OnSealed, OnStored func(ctx context.Context, s api.Segment) error
-	// OnError hears of troubles of the background that are being retried.
+	// OnError hears of troubles of the background that are being tried again.
 	OnError func(error)
 	Now     func() time.Time // default time.Now
+	FS      FS               // the spool's files; default the operating system's
 }
 
-// Pool writes exchanges into several open segments.
-type Pool struct{}
-
-// Recovery is what Open found of earlier runs.
-type Recovery struct {
-	Segments []Mended
-	Entries  []Recovered // exchanges on disk that are not marked settled
+func (c *PoolConfig) setDefaults() error {
+	setDefault(&c.Writers, 4)
+	setDefault(&c.MaxSize, 1_000_000_000)
+	setDefault(&c.MaxAge, time.Hour)
+	setDefault(&c.Prefix, "salvor")
+	setDefault(&c.Node, "local")
+	setDefault(&c.Level, DefaultLevel)
+	if c.Info == nil {
+		c.Info = func(string) Warcinfo { return Warcinfo{Software: "salvor"} }
+	}
+	if c.OnSealed == nil {
+		c.OnSealed = func(context.Context, api.Segment) error { return nil }
+	}
+	if c.OnStored == nil {
+		c.OnStored = func(context.Context, api.Segment) error { return nil }
+	}
+	if c.OnError == nil {
+		c.OnError = func(error) {}
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.FS == nil {
+		c.FS = osFS{}
+	}
+	switch {
+	case c.Dir == "" || c.Store == nil:
+		return salvor.Errorf(salvor.Invalid, "segments need a spool directory and a Store")
+	case !nameRunes(c.Prefix) || !nameRunes(c.Node):
+		return salvor.Errorf(salvor.Invalid, "segment prefix %q or node name %q has other characters than letters, digits, - and _, or more than 80", c.Prefix, c.Node)
+	}
+	return nil
 }
 
-// Mended is a segment that an earlier run left behind.
-type Mended struct {
-	Name    string
-	ID      salvor.SegmentID
-	Bytes   int64 // kept
-	Cut     int64 // bytes of incomplete records that were cut off
-	Lost    int   // journal entries whose records were incomplete
-	Entries int   // exchanges kept
-	Note    string
+func setDefault[T comparable](p *T, v T) {
+	var zero T
+	if *p == zero {
+		*p = v
+	}
 }
 
-// Recovered is an exchange whose outcome was not acknowledged.
-type Recovered struct {
-	Entry
-	Place       salvor.Place
-	Ticket      Ticket
-	HasMetadata bool
+func nameRunes(s string) bool {
+	for i := range len(s) {
+		c := s[i] | 0x20
+		if !isDigit(s[i]) && !('a' <= c && c <= 'z') && s[i] != '-' && s[i] != '_' {
+			return false
+		}
+	}
+	return len(s) > 0 && len(s) <= 80 && s[0] != '-'
 }
 
-// Receipt is what Settled takes.
-func (r Recovered) Receipt() Receipt {
-	return Receipt{Place: r.Place, Ticket: r.Ticket, Revisit: r.Outcome == salvor.Revisit}
+// Pool writes exchanges into several open segments. All its methods may be
+// called at the same time.
+type Pool struct {
+	c      PoolConfig
+	fs     FS
+	packs  *packers
+	broken atomic.Pointer[error] // an fsync failed: no more is taken in
+
+	opening ctxLock // one segment is opened at a time; guards serial
+	serial  uint64
+
+	mu     sync.Mutex
+	open   []*segment
+	queue  []*shelved                    // detached, on their way to the Store, oldest first
+	shelf  map[salvor.SegmentID]*shelved // whose journals are still needed
+	closed bool
+
+	finishing ctxLock // one pass over the queue at a time
+	wake      chan struct{}
+	syncs     chan chan error
+	stop      context.CancelFunc
+	ended     <-chan struct{} // closed by stop
+	done      sync.WaitGroup
 }
 
-// Response opens the stored response message: the block of its record. Of a
-// revisit only the head is there.
-func (r Recovered) Response(ctx context.Context) (io.ReadCloser, error) { return nil, errNotYet }
+// shelved is a segment as its journal's owner sees it, from opening until
+// nothing of it is needed in the spool.
+type shelved struct {
+	name string
+	id   salvor.SegmentID
+	j    *journalFile
 
-// Metadata reads the stored metadata record back; nil when none was written.
-func (r Recovered) Metadata(ctx context.Context) (*Metadata, error) { return nil, errNotYet }
-
-var errNotYet = salvor.Errorf(salvor.Unavailable, "not yet")
-
-// Open mends what earlier runs left in the spool, finishes interrupted
-// sealing, and returns what they had not settled.
-func Open(ctx context.Context, c PoolConfig) (*Pool, Recovery, error) {
-	return nil, Recovery{}, errNotYet
+	mu       sync.Mutex
+	seg      *segment // while the file has its .open name
+	size     int64    // once sealed
+	sum      [32]byte
+	reported bool // OnSealed returned
 }
 
 // Write appends an exchange to an open segment. It is on disk, but not
-// durable, when Write returns: see Sync. Safe for concurrent use.
-func (p *Pool) Write(ctx context.Context, e *Exchange) (Receipt, error) { return Receipt{}, errNotYet }
+// durable, when Write returns: see Sync. On an error nothing of it is left.
+func (p *Pool) Write(ctx context.Context, e *Exchange) (Receipt, error) {
+	if err := e.check(); err != nil {
+		return Receipt{}, err
+	}
+	pk := p.packs.get()
+	defer p.packs.put(pk)
+	if e.Response.Size() > smallBlock {
+		return p.writeLarge(ctx, pk, e)
+	}
+	return p.writeSmall(ctx, pk, e)
+}
+
+func (e *Exchange) check() error {
+	if err := checkURI(e.URL); err != nil {
+		return err
+	}
+	if e.Response == nil {
+		return salvor.Errorf(salvor.Invalid, "exchange of %.200s has no response block", e.URL)
+	}
+	if len(e.Journal.Extra) > maxExtra {
+		return salvor.Errorf(salvor.Invalid, "journal entry of %.200s has %d bytes of extra, at most %d are allowed", e.URL, len(e.Journal.Extra), maxExtra)
+	}
+	return nil
+}
+
+// writeSmall compresses before it takes a segment's lock: other writers wait
+// for one write call only. The records name their segment's warcinfo, so in
+// the rare case that the segment is sealed meanwhile they are packed again.
+func (p *Pool) writeSmall(ctx context.Context, pk *packer, e *Exchange) (rc Receipt, err error) {
+	var packed *segment
+	var l layout
+	for {
+		s, err := p.pick(ctx)
+		if err != nil {
+			return rc, err
+		}
+		if s != packed {
+			if l, err = pk.small(e, s.info); err != nil {
+				return rc, err
+			}
+			packed = s
+		}
+		ok := false
+		if err = p.withSegment(ctx, s, int64(len(pk.buf)), func() error {
+			ok = true
+			entry := e.entry(&l)
+			seq, err := s.append(pk.buf, entry)
+			rc = receipt(s, entry, seq)
+			return err
+		}); err != nil {
+			return Receipt{}, err
+		}
+		if ok {
+			return rc, nil
+		}
+	}
+}
+
+// writeLarge holds a segment while the body streams into it; pick sends other
+// writers elsewhere meanwhile.
+func (p *Pool) writeLarge(ctx context.Context, pk *packer, e *Exchange) (rc Receipt, err error) {
+	for {
+		s, err := p.pick(ctx)
+		if err != nil {
+			return rc, err
+		}
+		ok := false
+		s.streams.Add(1)
+		err = p.withSegment(ctx, s, e.Response.Size()/4, func() error {
+			ok = true
+			entry := &journalEntry{}
+			seq, err := s.stream(func(w *segmentWriter) error {
+				l, err := pk.exchange(ctxWriter{ctx, w}, e, s.info)
+				*entry = *e.entry(&l)
+				return err
+			}, entry)
+			rc = receipt(s, entry, seq)
+			return err
+		})
+		s.streams.Add(-1)
+		if err != nil {
+			return Receipt{}, err
+		}
+		if ok {
+			return rc, nil
+		}
+	}
+}
+
+// withSegment runs write while it holds s, unless s is sealed or n bytes more
+// would make it too large; then it returns without having run it.
+func (p *Pool) withSegment(ctx context.Context, s *segment, n int64, write func() error) error {
+	if err := s.acquire(ctx); err != nil {
+		return err
+	}
+	defer s.release()
+	if s.closed {
+		return nil
+	}
+	if good := s.good.Load(); good > s.first && good+n > p.c.MaxSize {
+		p.detach(s)
+		return nil
+	}
+	err := write()
+	if s.good.Load() >= p.c.MaxSize {
+		p.detach(s)
+	}
+	return err
+}
+
+// ctxWriter stops a large body when its context ends.
+type ctxWriter struct {
+	ctx context.Context
+	w   *segmentWriter
+}
+
+func (c ctxWriter) Write(b []byte) (int, error) {
+	if c.ctx.Err() != nil {
+		return 0, salvor.Errorf(salvor.Interrupted, "write record: %w", context.Cause(c.ctx))
+	}
+	return c.w.Write(b)
+}
+
+func receipt(s *segment, e *journalEntry, seq uint32) Receipt {
+	return Receipt{
+		Place:   salvor.Place{Segment: s.id, Offset: e.Start, Length: e.Resp},
+		Revisit: e.CDX.Revisit,
+		Ticket:  Ticket{Segment: s.id, Seq: seq},
+	}
+}
+
+// pick chooses a segment: the first that no large body is streaming into, else
+// a new one, else, with Writers open, the one with the fewest streams.
+func (p *Pool) pick(ctx context.Context) (*segment, error) {
+	if s, err := p.choose(); s != nil || err != nil {
+		return s, err
+	}
+	select {
+	case p.opening <- struct{}{}:
+	case <-ctx.Done():
+		return nil, salvor.Errorf(salvor.Interrupted, "open segment: %w", context.Cause(ctx))
+	}
+	defer func() { <-p.opening }()
+	if s, err := p.choose(); s != nil || err != nil {
+		return s, err
+	}
+	return p.openSegment(ctx)
+}
+
+func (p *Pool) choose() (*segment, error) {
+	if err := p.broken.Load(); err != nil {
+		return nil, *err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, errClosed
+	}
+	var best *segment
+	for _, s := range p.open {
+		if best == nil || s.streams.Load() < best.streams.Load() {
+			best = s
+		}
+	}
+	if best == nil || best.streams.Load() > 0 && len(p.open) < p.c.Writers {
+		return nil, nil
+	}
+	return best, nil
+}
+
+var errClosed = salvor.Errorf(salvor.Unavailable, "segments are closed")
+
+// openSegment makes the next segment, its warcinfo first.
+func (p *Pool) openSegment(ctx context.Context) (*segment, error) {
+	name, err := p.nextName()
+	if err != nil {
+		return nil, err
+	}
+	id := salvor.SegmentID(p.serial)
+	if p.c.OpenSegment != nil {
+		if id, err = p.c.OpenSegment(ctx, name); err != nil {
+			return nil, fmt.Errorf("number segment %s: %w", name, err)
+		}
+	}
+	pk := p.packs.get()
+	defer p.packs.put(pk)
+	info, now := newRecordID(pk.rng), p.c.Now()
+	if err := pk.warcinfo(info, name, now, p.c.Info(name)); err != nil {
+		return nil, err
+	}
+	s, err := createSegment(p.fs, p.c.Dir, name, id, info, now)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.append(pk.buf, &journalEntry{Kind: kindRecord, Resp: int64(len(pk.buf))}); err != nil {
+		s.discard()
+		return nil, err
+	}
+	s.first = s.good.Load()
+	return s, p.admit(s)
+}
+
+func (p *Pool) admit(s *segment) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		s.discard()
+		return errClosed
+	}
+	p.open = append(p.open, s)
+	p.shelf[s.id] = &shelved{name: s.name, id: s.id, j: s.j, seg: s}
+	p.nudge()
+	return nil
+}
+
+// nextName draws a serial and makes it durable before it is used.
+func (p *Pool) nextName() (string, error) {
+	p.serial++
+	path := filepath.Join(p.c.Dir, serialFile)
+	if err := writeDurably(p.fs, path, fmt.Appendf(nil, "%d\n", p.serial)); err != nil {
+		return "", err
+	}
+	stamp := p.c.Now().UTC().Format("20060102150405.000")
+	return fmt.Sprintf("%s-%s%s-%05d-%s.warc.gz", p.c.Prefix, stamp[:14], stamp[15:], p.serial, p.c.Node), nil
+}
+
+const serialFile = "serial"
 
 // WriteResource appends a resource record, such as a log or a report.
 func (p *Pool) WriteResource(ctx context.Context, uri, contentType string, body []byte) error {
-	return errNotYet
+	now := p.c.Now()
+	return p.record(ctx, uri, contentType, now, body, func(pk *packer, info recordID) error {
+		return pk.resource(info, uri, contentType, now, body)
+	})
 }
 
-// WriteDNS appends a resolution as a resource record of dns:host (RFC 4501).
-func (p *Pool) WriteDNS(ctx context.Context, host string, at time.Time, server string, answers string) error {
-	return errNotYet
+// WriteDNS appends a resolution as a resource record of dns:host (RFC 4501,
+// WARC 1.1 6.4.3).
+func (p *Pool) WriteDNS(ctx context.Context, host string, at time.Time, server, answers string) error {
+	return p.record(ctx, "dns:"+host, "text/dns", at, []byte(answers), func(pk *packer, info recordID) error {
+		return pk.dns(host, at, server, answers, info)
+	})
 }
 
-// Sync makes everything durable that was written before it was called.
-// Concurrent calls share one round of fsync.
-func (p *Pool) Sync(ctx context.Context) error { return errNotYet }
+// record appends a record that nobody settles.
+func (p *Pool) record(ctx context.Context, uri, contentType string, at time.Time, block []byte, pack func(*packer, recordID) error) error {
+	pk := p.packs.get()
+	defer p.packs.put(pk)
+	var packed *segment
+	for ok := false; !ok; {
+		s, err := p.pick(ctx)
+		if err != nil {
+			return err
+		}
+		if s != packed {
+			if err := pack(pk, s.info); err != nil {
+				return err
+			}
+			packed = s
+		}
+		if err := p.withSegment(ctx, s, int64(len(pk.buf)), func() error {
+			ok = true
+			_, err := s.append(pk.buf, resourceEntry(uri, contentType, at, block, len(pk.buf)))
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // Settled marks exchanges whose outcomes were acknowledged, so that they do
-// not come back from the next Open.
-func (p *Pool) Settled(ctx context.Context, rs []Receipt) error { return errNotYet }
+// not come back from the next Open. Marks become durable with the next Sync;
+// one that is lost only causes an outcome to be reported twice.
+func (p *Pool) Settled(ctx context.Context, rs []Receipt) error {
+	by := make(map[*shelved][]uint32)
+	p.mu.Lock()
+	for _, r := range rs {
+		if sh := p.shelf[r.Ticket.Segment]; sh != nil {
+			by[sh] = append(by[sh], r.Ticket.Seq)
+		}
+	}
+	p.mu.Unlock()
+	for sh, seqs := range by {
+		if err := sh.j.settle(seqs); err != nil {
+			return err
+		}
+		if err := p.drop(sh); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
-// Seal seals all open segments and waits until everything sealed is stored.
-func (p *Pool) Seal(ctx context.Context) error { return errNotYet }
+// detach takes a segment out of use; the caller holds its lock. One with
+// nothing but a warcinfo is removed.
+func (p *Pool) detach(s *segment) {
+	s.closed = true
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i, o := range p.open {
+		if o == s {
+			p.open = append(p.open[:i:i], p.open[i+1:]...)
+			break
+		}
+	}
+	sh := p.shelf[s.id]
+	if s.good.Load() == s.first && s.j.count == 0 {
+		delete(p.shelf, s.id)
+		s.discard()
+		return
+	}
+	p.queue = append(p.queue, sh)
+	p.nudge()
+}
 
-// Close makes everything durable and lets go of the spool. It does not seal:
-// call Seal first, or let the next Open go on.
-func (p *Pool) Close(ctx context.Context) error { return errNotYet }
+// nudge wakes the keeper.
+func (p *Pool) nudge() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
 
-// Key is where a segment lies in the Store; its CDXJ lies beside it.
+// Key is where a segment lies in the Store; its CDXJ lies beside it, under
+// CDXJKey.
 func Key(name string) string { return "warc/" + name }
+
+// CDXJKey is where a segment's index lies.
+func CDXJKey(name string) string {
+	const suffix = ".warc.gz"
+	if len(name) > len(suffix) && name[len(name)-len(suffix):] == suffix {
+		name = name[:len(name)-len(suffix)]
+	}
+	return "warc/" + name + ".cdxj"
+}
+
+// remove is Remove of a file that may be gone already.
+func remove(fs FS, path string) error {
+	if err := fs.Remove(path); err != nil && !os.IsNotExist(err) {
+		return diskError("remove", path, err)
+	}
+	return nil
+}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"golang.org/x/net/idna"
+	"golang.org/x/text/unicode/norm"
 )
 
 // SURT is the key of a URL by the rules of the Internet Archive's tools, as
@@ -139,15 +140,29 @@ func (u *parts) key() string {
 func canonicalHost(h []byte) []byte {
 	h = unescape(h)
 	if !ascii(h) {
-		if a, err := idna.Punycode.ToASCII(strings.ToLower(strings.ToValidUTF8(string(h), ""))); err == nil {
-			h = []byte(a)
-		}
+		h = punycode(h)
 	}
 	h = bytes.Trim(bytes.ReplaceAll(h, []byte(".."), []byte(".")), ".")
 	if ip, ok := looseIPv4(string(h)); ok {
 		return []byte(ip)
 	}
 	return lower(escape(lower(h)))
+}
+
+// punycode encodes a host that was not serialised by a URL parser. One that
+// has an empty or too long label stays as it is, to be escaped.
+func punycode(h []byte) []byte {
+	text := norm.NFKC.String(strings.ToLower(strings.ToValidUTF8(string(h), "")))
+	a, err := idna.Punycode.ToASCII(text)
+	if err != nil {
+		return h
+	}
+	for label := range strings.SplitSeq(strings.TrimSuffix(a, "."), ".") {
+		if len(label) == 0 || len(label) > 63 {
+			return h
+		}
+	}
+	return []byte(a)
 }
 
 // looseIPv4 reads IPv4 addresses the way inet_aton does: one to four numbers,
