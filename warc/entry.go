@@ -37,7 +37,7 @@ func (e *Exchange) cdx(l *layout) cdxInfo {
 	c := cdxInfo{
 		Index:    e.Response.Size() > 0,
 		Revisit:  l.revisit,
-		HTTP:     l.form >= formLoose,
+		HTTP:     l.form >= formLoose || l.form == formNone && e.Status > 0,
 		Original: l.hasPD && !l.revisit && l.form == formStrict,
 		URL:      e.URL,
 		Mime:     l.mime,

@@ -213,7 +213,7 @@ func (r *Reader) header() (*Record, error) {
 		return nil, r.damage(rec.Offset, "version line: %v", err)
 	}
 	rec.Version = line
-	if !strings.HasPrefix(line, "WARC/") {
+	if len(line) < 5 || !strings.EqualFold(line[:5], "WARC/") {
 		return nil, r.damage(rec.Offset, "no WARC record: it begins with %.40q", line)
 	}
 	for len(rec.Fields) < maxFields {

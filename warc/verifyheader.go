@@ -1,6 +1,7 @@
 package warc
 
 import (
+	"mime"
 	"net/netip"
 	"net/url"
 	"strconv"
@@ -18,7 +19,7 @@ var recordTypes = map[string][]string{
 	"metadata":     {"-WARC-Filename", "-WARC-Profile"},
 	"revisit":      {"+WARC-Target-URI", "+WARC-Profile", "-WARC-Filename"},
 	"conversion":   {"+WARC-Target-URI", "-WARC-Concurrent-To", "-WARC-Filename", "-WARC-Profile", "-WARC-IP-Address"},
-	"continuation": {"+WARC-Target-URI", "+WARC-Segment-Number", "+WARC-Segment-Origin-ID", "-WARC-Concurrent-To", "-WARC-Refers-To", "-WARC-Filename", "-WARC-Profile", "-WARC-IP-Address", "-WARC-Warcinfo-ID", "-WARC-Identified-Payload-Type"},
+	"continuation": {"+WARC-Target-URI", "+WARC-Segment-Number", "+WARC-Segment-Origin-ID", "-WARC-Concurrent-To", "-WARC-Refers-To", "-WARC-Filename", "-WARC-Profile", "-WARC-IP-Address"},
 }
 
 // fieldKinds says what a known field's value looks like.
@@ -30,8 +31,8 @@ var fieldKinds = map[string]func(string) bool{
 	"warc-segment-origin-id":       isBracketedURI,
 	"warc-date":                    isDate,
 	"warc-refers-to-date":          isDate,
-	"warc-target-uri":              isURI,
-	"warc-refers-to-target-uri":    isURI,
+	"warc-target-uri":              isTarget,
+	"warc-refers-to-target-uri":    isTarget,
 	"warc-profile":                 isURI,
 	"warc-ip-address":              isAddress,
 	"warc-block-digest":            isDigest,
@@ -50,9 +51,12 @@ var fieldKinds = map[string]func(string) bool{
 // iipc/warc-specifications#42.
 var repeatable = map[string]bool{"warc-concurrent-to": true, "warc-protocol": true}
 
+// versions that were standards or widely written drafts.
+var versions = map[string]bool{"WARC/0.17": true, "WARC/0.18": true, "WARC/1.0": true, "WARC/1.1": true}
+
 // checkHeader reports what is wrong with a record's header.
 func checkHeader(rec *Record, problem func(format string, args ...any)) {
-	if rec.Version != "WARC/1.0" && rec.Version != "WARC/1.1" {
+	if !versions[strings.ToUpper(rec.Version)] {
 		problem("version is %.40q", rec.Version)
 	}
 	seen := make(map[string]bool)
@@ -95,7 +99,23 @@ func checkType(rec *Record, seen map[string]bool, problem func(format string, ar
 	if rec.Length > 0 && typ != "continuation" && !seen["content-type"] {
 		problem("field Content-Type is missing")
 	}
+	if ct := rec.Get("Content-Type"); ct != "" && !fits(strings.ToLower(typ), strings.ToLower(ct)) {
+		problem("a %.40s record has the content type %.80q", typ, ct)
+	}
 	checkSegments(rec, typ, seen, problem)
+}
+
+// fits knows the content types that contradict a record's type (WARC 1.1, 6.2,
+// and the msgtype parameter of RFC 9112, 10.2).
+func fits(typ, ct string) bool {
+	switch full := declaredType([]byte(ct)); {
+	case typ == "warcinfo":
+		return full == "application/warc-fields"
+	case typ != "response" && typ != "request" || full != "application/http":
+		return true
+	}
+	_, params, err := mime.ParseMediaType(ct)
+	return err == nil && (params["msgtype"] == "" || params["msgtype"] == typ)
 }
 
 // checkSegments follows WARC 1.1, 5.18-5.20: the first segment has number 1,
@@ -128,7 +148,12 @@ func isURI(v string) bool {
 	return err == nil && u.Scheme != ""
 }
 
+// isTarget takes angle brackets too: the grammar of WARC 1.0 had them, and
+// wget writes them.
+func isTarget(v string) bool { return isURI(v) || isBracketedURI(v) }
+
 func isDate(v string) bool {
+	v = strings.ToUpper(v) // RFC 3339, 5.6 allows either case
 	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04Z", "2006-01-02T15Z", "2006-01-02", "2006-01", "2006"} {
 		if t, err := time.Parse(layout, v); err == nil {
 			return t.Year() > 0 && (len(v) < 11 || v[len(v)-1] == 'Z')
