@@ -61,13 +61,13 @@ func hostNames(path string) map[string]bool {
 func (r *systemResolver) Resolve(ctx context.Context, name string) (*Resolution, error) {
 	bare := strings.TrimSuffix(name, ".")
 	if len(r.servers) == 0 || r.hosts[bare] || !strings.Contains(bare, ".") || bare == "localhost" || strings.HasSuffix(bare, ".localhost") {
-		return r.ask(ctx, name)
+		return r.ask(ctx, bare)
 	}
 	res, err := r.query(ctx, bare)
 	if err == nil || errors.Is(err, ErrNoSuchHost) || ctx.Err() != nil {
 		return res, err
 	}
-	if res, err2 := r.ask(ctx, name); err2 == nil {
+	if res, err2 := r.ask(ctx, bare); err2 == nil {
 		return res, nil
 	}
 	return nil, err

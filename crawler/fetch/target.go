@@ -111,12 +111,17 @@ func (t *target) cutPort() bool {
 }
 
 // clean reports whether the WHATWG parser would give the URL back unchanged,
-// erring to false: plain host name with a letter at its end, no dot segments,
-// only bytes that are never encoded.
+// erring to false: plain host, no dot segments, only bytes that are never
+// encoded.
 func clean(raw string, t *target) bool {
 	h := t.host
-	if last := h[len(h)-1]; last < 'a' || last > 'z' || t.authority != h || t.userinfo != "" || strings.Contains(h, "xn--") {
+	if t.userinfo != "" || strings.Contains(h, "xn--") || !t.cleanPort() {
 		return false
+	}
+	if last := h[strings.LastIndexByte(h, '.')+1:]; last == "" || last[0] <= '9' { // may be a number (WHATWG URL 3.5)
+		if a := t.addr(); !a.Is4() || a.String() != h {
+			return false
+		}
 	}
 	for i := range len(h) {
 		if c := h[i]; !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '.' && i > 0 && h[i-1] != '.') {
@@ -133,6 +138,16 @@ func clean(raw string, t *target) bool {
 		}
 	}
 	return len(raw) == len(t.scheme())+len("://")+len(t.authority)+len(t.path)
+}
+
+// cleanPort reports whether the port is written as the WHATWG parser would:
+// not at all where it is the scheme's own.
+func (t *target) cleanPort() bool {
+	if t.authority == t.host {
+		return true
+	}
+	port, ok := strings.CutPrefix(t.authority, t.host+":")
+	return ok && port[0] != '0' && (t.tls || t.port != 80) && (!t.tls || t.port != 443)
 }
 
 // authorization is the Basic credential of the userinfo (RFC 7617), or "".
