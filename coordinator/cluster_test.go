@@ -21,7 +21,8 @@ type cluster struct {
 	groups []*group[*ledger]
 }
 
-const clusterTimeout = 100 * time.Millisecond
+// clusterTimeout lets a busy machine with the race detector keep its leaders.
+const clusterTimeout = 400 * time.Millisecond
 
 func newCluster(t *testing.T, trailing uint64) *cluster {
 	c := &cluster{t: t}
