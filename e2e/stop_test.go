@@ -1,0 +1,181 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"salvor/e2e/rig"
+	"salvor/e2e/site"
+)
+
+// slow keeps a crawl of a few hundred pages going for some seconds.
+var slow = []string{"--limit-rate", "1MB"}
+
+// begun waits until a crawl has asked for n pages.
+func begun(t *testing.T, p *rig.Process, web *rig.Nginx, n int) {
+	t.Helper()
+	requests := web.Requests()
+	eventually(t, time.Minute, "requests", func() bool { return requests.Count() >= n || p.Ended() })
+	if p.Ended() {
+		t.Fatalf("the crawl ended after %d requests\n%s%s", requests.Count(), end(p.Stdout()), end(p.Stderr()))
+	}
+}
+
+func signal(t *testing.T, p *rig.Process, s syscall.Signal) {
+	t.Helper()
+	if err := p.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestInterrupt: one signal drains, seals and reports; a resume fetches the
+// rest and nothing again.
+func TestInterrupt(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		t.Run(sig.String(), func(t *testing.T) {
+			s := site.Site{Pages: 400}
+			web := synthetic(t, s)
+			c := newCrawl(t, buildRace, slow...)
+			p := c.start(web.URL + "/")
+			begun(t, p, web, 100)
+			signal(t, p, sig)
+			c.wait(p, 30*time.Second, exitInterrupted)
+			a := c.sound()
+			r := c.report()
+			if r.Crawl.End != "interrupted" || r.Totals.Saved == 0 || r.Totals.Open == 0 || int(r.Totals.Captures) != len(a.ByURI()) {
+				t.Errorf("report.json: %+v, in the WARC files %d URLs", *r, len(a.ByURI()))
+			}
+			c.args = c.args[:len(c.args)-len(slow)]
+			c.save(2*time.Minute, exitDone, append([]string{web.URL + "/"}, "--limit-rate", "0")...)
+			holds(t, c.sound(), s, web.URL)
+			askedOnce(t, web)
+		})
+	}
+}
+
+// TestInterruptTwice: the second signal does not wait for slow answers, and
+// nothing that was acknowledged is lost.
+func TestInterruptTwice(t *testing.T) {
+	s := site.Site{Pages: 60}
+	web := synthetic(t, s, "limit_rate_after 6k; limit_rate 2k;") // 8 s a page
+	c := newCrawl(t, buildRace)
+	p := c.start("--per-origin", "16", web.URL+"/")
+	time.Sleep(time.Second)
+	eventually(t, time.Minute, "a page", func() bool { return web.Requests().Count() > 1 || p.Ended() })
+	pause(p, 2*time.Second)
+	signal(t, p, syscall.SIGINT)
+	pause(p, time.Second)
+	if p.Ended() {
+		t.Fatalf("one signal did not wait for the answers under way\n%s", end(p.Stderr()))
+	}
+	signal(t, p, syscall.SIGINT)
+	c.wait(p, 5*time.Second, exitInterrupted)
+	c.save(5*time.Minute, exitDone, "--per-origin", "60", web.URL+"/")
+	holds(t, c.sound(), s, web.URL)
+}
+
+// TestControl: orders in DIR/control are obeyed within two seconds.
+func TestControl(t *testing.T) {
+	s := site.Site{Pages: 2500}
+	web := synthetic(t, s)
+	c := newCrawl(t, buildPlain, slow...)
+	p := c.start(web.URL + "/")
+	begun(t, p, web, 60)
+
+	c.control("pause", "")
+	time.Sleep(4 * time.Second)
+	requests := web.Requests()
+	before := requests.Count()
+	time.Sleep(3 * time.Second)
+	if n := requests.Count(); n != before {
+		t.Errorf("paused, but %d more requests came", n-before)
+	}
+	if err := os.Remove(filepath.Join(c.dir, "control", "pause")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 10*time.Second, "goes on after a pause", func() bool { return requests.Count() > before || p.Ended() })
+
+	c.control("exclude", "/d001/\n")
+	time.Sleep(4 * time.Second)
+	settled := len(hitsOn(t, web, "/d001/"))
+	begun(t, p, web, requests.Count()+30)
+	if n := len(hitsOn(t, web, "/d001/")); n != settled {
+		t.Errorf("%d requests for excluded pages", n-settled)
+	}
+
+	c.control("stop", "")
+	c.wait(p, 30*time.Second, exitInterrupted)
+	c.sound()
+	r := c.report()
+	if r.Totals.Excluded == 0 {
+		t.Errorf("report.json: nothing was settled as excluded: %+v", r.Totals)
+	}
+	t.Logf("rules with hits: %+v", r.Excludes)
+}
+
+func hitsOn(t *testing.T, web *rig.Nginx, part string) (out []rig.Hit) {
+	t.Helper()
+	hits, err := web.Hits()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range hits {
+		if strings.Contains(h.Target, part) {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// TestDeadline: the crawl ends by itself when its time is over, the report
+// says what that cost, and it can be taken up again without a deadline.
+func TestDeadline(t *testing.T) {
+	s := site.Site{Pages: 1500}
+	web := synthetic(t, s)
+	c := newCrawl(t, buildPlain)
+	start := time.Now()
+	c.save(time.Minute, exitDeadline, append([]string{"--deadline", "6s", web.URL + "/"}, slow...)...)
+	if d := time.Since(start); d < 6*time.Second || d > 20*time.Second {
+		t.Errorf("a deadline of 6 s ended the crawl after %s", d)
+	}
+	c.sound()
+	if r := c.report(); r.outcome("out_of_time") == 0 || r.Totals.Saved == 0 {
+		t.Errorf("report.json: %+v", *r)
+	}
+	c.save(2*time.Minute, exitDone, "--deadline", "none", "--limit-rate", "0", web.URL+"/")
+	holds(t, c.sound(), s, web.URL)
+	askedOnce(t, web)
+}
+
+// TestLimit: a limit of URLs ends a crawl, with an overshoot of what was under
+// way.
+func TestLimit(t *testing.T) {
+	s := site.Site{Pages: 1000}
+	web := synthetic(t, s)
+	c := newCrawl(t, buildPlain)
+	c.save(time.Minute, exitLimit, "--limit-urls", "100", web.URL+"/")
+	a := c.sound()
+	if n := len(a.ByURI()); n < 100 || n > 100+64 {
+		t.Errorf("a limit of 100 URLs saved %d", n)
+	}
+}
+
+// TestLocked: a second process on the same directory says so and touches
+// nothing.
+func TestLocked(t *testing.T) {
+	s := site.Site{Pages: 400}
+	web := synthetic(t, s)
+	c := newCrawl(t, buildPlain, slow...)
+	first := c.start(web.URL + "/")
+	begun(t, first, web, 20)
+	second := c.save(20*time.Second, exitLocked, web.URL+"/")
+	if msg := second.Stderr(); !strings.Contains(msg, c.dir) || strings.Count(msg, "\n") > 3 {
+		t.Errorf("the message is\n%s", msg)
+	}
+	c.wait(first, time.Minute, exitDone)
+	holds(t, c.sound(), s, web.URL)
+}
