@@ -187,7 +187,7 @@ var examples = []struct {
 	most    int
 }{
 	{salvor.Failed, 200}, {salvor.OutOfTime, 60}, {salvor.Open, 60}, {salvor.Refused, 80},
-	{salvor.TooBig, 60}, {salvor.Gone, 50}, {salvor.Excluded, 50},
+	{salvor.TooBig, 60}, {salvor.Gone, 40}, {salvor.Excluded, 20},
 }
 
 var notSaved = []salvor.Outcome{

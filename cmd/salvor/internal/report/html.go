@@ -17,6 +17,7 @@ import (
 // more.
 const (
 	htmlReasons  = 40
+	htmlExamples = 120
 	htmlRules    = 100
 	htmlHosts    = 200
 	htmlTypes    = 30
@@ -36,7 +37,7 @@ var pageTemplate = sync.OnceValue(func() *template.Template {
 
 var funcs = template.FuncMap{
 	"count": count, "size": size, "stamp": stamp, "percent": percent, "plural": plural,
-	"label": label, "reason": reasonText, "robots": robotsText, "missed": missedText,
+	"label": label, "reason": reasonText, "why": whyText, "robots": robotsText, "unreachable": unreachableText, "missed": missedText,
 	"was": func(n int64) string {
 		if n == 1 {
 			return "was"
@@ -64,7 +65,8 @@ type page struct {
 	Parts                      []part
 	TopReasons                 []Reason
 	MoreReasons                int64
-	ExampleCount               int64
+	TopExamples                []Missed
+	ExamplesLeft               int64
 	RobotsText                 string
 	Origins                    []Origin
 	TopExcludes                []Exclude
@@ -106,7 +108,7 @@ func (r *Report) page() page {
 	p := page{
 		Report: r, CSS: template.CSS(pageCSS), Title: r.Crawl.Name, End: endText(r.Crawl.End), Parts: parts,
 		Began: momentOf(r.Crawl.Started), Ended: momentOf(r.Crawl.Finished), Due: momentOf(r.Crawl.Deadline),
-		ExampleCount: int64(len(r.NotSaved.Examples)), RobotsText: r.robotsSentence(), Plots: plots(r.Throughput, r.Interruptions),
+		RobotsText: r.robotsSentence(), Plots: plots(r.Throughput, r.Interruptions),
 	}
 	if p.Title == "" {
 		p.Title = "Salvor"
@@ -149,6 +151,8 @@ func (p *page) work() {
 // tops cuts the lists to what a page can hold.
 func (p *page) tops() {
 	p.TopReasons, p.MoreReasons = top(p.Reasons, htmlReasons)
+	p.TopExamples, _ = top(p.NotSaved.Examples, htmlExamples)
+	p.ExamplesLeft = p.NotSaved.URLs - int64(len(p.TopExamples))
 	used := slices.DeleteFunc(slices.Clone(p.Excludes), func(e Exclude) bool { return e.Hits == 0 })
 	p.TopExcludes, _ = top(p.Excludes, max(min(len(used), htmlRules), 20))
 	p.IdleExcludes = int64(len(p.Excludes) - len(p.TopExcludes))
@@ -186,8 +190,39 @@ func robotsText(status string) string {
 	return "could not be fetched"
 }
 
-// reasonText makes a recorded reason readable where it is a class.
-func reasonText(s string) string { return strings.ReplaceAll(s, "_", " ") }
+// reasonText makes a recorded reason readable where it is a class or a status.
+func reasonText(s string) string {
+	if code, err := strconv.Atoi(s); err == nil && codeMeaning(code) != "" {
+		return s + " " + codeMeaning(code)
+	}
+	return strings.ReplaceAll(s, "_", " ")
+}
+
+// whyText says in one line why a URL was not saved.
+func whyText(m Missed) string {
+	s := reasonText(m.Reason)
+	if status := strconv.Itoa(m.Status); m.Status > 0 && !strings.HasPrefix(s, status) {
+		s = strings.TrimPrefix(s+", status "+status, ", ")
+	}
+	if m.Tries > 1 {
+		s += fmt.Sprintf(", %d tries", m.Tries)
+	}
+	if s == "" {
+		return label(m.Outcome)
+	}
+	return s
+}
+
+// unreachableText says what was done where robots.txt could not be fetched.
+func unreachableText(policy string) string {
+	switch policy {
+	case "ignore":
+		return "Nothing was done about it."
+	case "strict":
+		return "Nothing else was fetched from there."
+	}
+	return "Crawling went on slowly there, without knowing the rules."
+}
 
 // robotsSentence says what was done about robots.txt.
 func (r *Report) robotsSentence() string {

@@ -30,8 +30,12 @@ type step struct {
 	idle     bool // nobody crawled
 }
 
+// maxSteps is how many a page's width can show.
+const maxSteps = 240
+
 // plots draws captures and bytes a second; none with fewer than two samples.
 func plots(samples []Sample, breaks []Interruption) []plot {
+	samples = thin(samples, maxSteps)
 	urls := steps(samples, breaks, func(s Sample) int64 { return s.URLs })
 	if len(urls) == 0 {
 		return nil
@@ -167,7 +171,7 @@ func rateText(f float64) string {
 }
 
 var tickSteps = []time.Duration{
-	time.Second, 5 * time.Second, 15 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour,
+	time.Second, 5 * time.Second, 15 * time.Second, 30 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour,
 	3 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour, 7 * 24 * time.Hour, 30 * 24 * time.Hour, 365 * 24 * time.Hour,
 }
 

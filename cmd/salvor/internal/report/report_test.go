@@ -272,7 +272,7 @@ func fields(prefix string, v any, out map[string]bool) map[string]bool {
 func TestWords(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
 		{percent(0, 0), "0 %"}, {percent(0, 9), "0 %"}, {percent(9, 9), "100 %"}, {percent(99_999, 100_000), "99.9 %"},
-		{percent(1, 100_000), "under 0.1 %"}, {percent(1, 3), "33.3 %"},
+		{percent(1, 100_000), "< 0.1 %"}, {percent(1, 3), "33.3 %"},
 		{count(0), "0"}, {count(999), "999"}, {count(1000), "1,000"}, {count(-1234567), "-1,234,567"},
 		{size(999), "999 B"}, {size(1000), "1.0 kB"}, {size(9_949), "9.9 kB"}, {size(9_960), "10 kB"}, {size(999_600), "1.0 MB"}, {size(5_000_000_000_000_000), "5.0 PB"},
 		{span(59 * time.Second), "59 s"}, {span(61 * time.Second), "1 min 1 s"}, {span(30*time.Hour + 5*time.Minute), "30 h 5 min"},

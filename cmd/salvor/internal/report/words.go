@@ -55,11 +55,10 @@ func (r *Report) Summary() []string {
 	var out []string
 	for _, o := range r.Outcomes {
 		if s, ok := summaries[o.Name]; ok {
-			verb := "were"
 			if o.URLs == 1 {
-				verb = "was"
+				s = strings.Replace(strings.Replace(s, "were ", "was ", 1), "are ", "is ", 1)
 			}
-			out = append(out, fmt.Sprintf("%s %s", count(o.URLs), strings.Replace(s, "WERE", verb, 1)))
+			out = append(out, count(o.URLs)+" "+s)
 		}
 	}
 	if t := r.Totals; t.Excluded > 0 && t.Known > t.Excluded {
@@ -69,13 +68,13 @@ func (r *Report) Summary() []string {
 }
 
 var summaries = map[string]string{
-	"gone":        "no longer on the server",
-	"refused":     "WERE refused by the server",
+	"gone":        "are no longer on the server",
+	"refused":     "were refused by the server",
 	"failed":      "failed",
-	"too_big":     "WERE too big and cut",
-	"excluded":    "WERE left out by robots.txt or a rule",
-	"out_of_time": "WERE not reached before the deadline",
-	"open":        "WERE not fetched yet",
+	"too_big":     "were too big and cut",
+	"excluded":    "were left out by robots.txt or a rule",
+	"out_of_time": "were not reached before the deadline",
+	"open":        "were not fetched yet",
 }
 
 // endText says how the crawl ended.
@@ -133,7 +132,7 @@ func percent(n, of int64) string {
 	}
 	p := math.Floor(1000*float64(n)/float64(of)) / 10
 	if p == 0 {
-		return "under 0.1 %"
+		return "< 0.1 %"
 	}
 	return strconv.FormatFloat(p, 'f', 1, 64) + " %"
 }
