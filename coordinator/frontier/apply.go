@@ -110,13 +110,12 @@ func (m *Machine) applySome(out []Outcome, i int, entry func(int) (uint64, Envel
 // disk, so the machine takes nothing more: it must be opened again.
 func (m *Machine) finish(t *tx) {
 	if t.index == 0 {
-		t.b.Close()
 		return
 	}
 	if t.err == nil {
-		t.err = t.commit()
-	} else {
-		t.b.Close()
+		b := m.db.NewBatchWithSize(len(t.data) + 16*len(t.ops))
+		t.err = t.commit(b)
+		t.fail(b.Close())
 	}
 	if t.err != nil {
 		m.halted = fmt.Errorf("apply entry %d: %w", t.index, t.err)

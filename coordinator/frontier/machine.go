@@ -110,6 +110,8 @@ type Machine struct {
 	ready    []*queue // with queued items
 	readers  int      // lanes that read ahead
 	texts    map[*queue][]api.Robots
+	heads    headCache
+	out      map[itemID]*item // leased items, as far as outKept allows
 
 	segments  map[salvor.SegmentID]*api.Segment
 	segmentOf map[string]salvor.SegmentID
@@ -159,7 +161,7 @@ func Open(dir string, o Options) (*Machine, error) {
 		opts: o.pebble(), due: never,
 		crawls: map[salvor.CrawlID]*crawl{}, hosts: map[string]*host{}, byNum: map[uint32]*host{},
 		sessions: map[salvor.SessionID]*session{}, leases: map[salvor.LeaseID]*lease{},
-		texts:    map[*queue][]api.Robots{},
+		texts: map[*queue][]api.Robots{}, heads: newHeadCache(), out: map[itemID]*item{},
 		segments: map[salvor.SegmentID]*api.Segment{}, segmentOf: map[string]salvor.SegmentID{},
 	}
 	db, err := pebble.Open(dir, m.opts)

@@ -46,7 +46,14 @@ func (t *tx) enterLease(q *queue, id itemID, it *item, l salvor.LeaseID) {
 	q.c.t.Leased++
 	t.opened(q, it, 1)
 	t.put(id, it)
+	if len(t.m.out) < outKept {
+		t.m.out[id] = it
+	}
 }
+
+// outKept is how many leased items stay decoded, for the report that is to
+// come: some 30 MB at most.
+const outKept = 1 << 16
 
 // enterOutcome settles. The answer is in it.ans.
 func (t *tx) enterOutcome(q *queue, id itemID, it *item, o salvor.Outcome) {
@@ -86,6 +93,7 @@ func (t *tx) leave(q *queue, id itemID, it *item) (off *lease) {
 		q.t.Leased--
 		q.c.t.Leased--
 		it.lease = 0
+		delete(t.m.out, id)
 	case api.StateSettled:
 		if !it.outcome.HasCapture() {
 			t.k = keyUnsaved(t.k[:0], it.outcome, id)

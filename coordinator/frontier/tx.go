@@ -11,8 +11,8 @@ import (
 // and marked. That makes a Pebble batch that can be read unnecessary, and an
 // item or a counter that many entries touch is written once.
 type tx struct {
-	m     *Machine
-	b     *pebble.Batch
+	m *Machine
+	writes
 	index uint64 // of the entry under way
 	err   error  // of storage; the batch is lost and the machine stops
 	w     writer // scratch
@@ -39,12 +39,12 @@ type dirtyStat struct {
 }
 
 func (m *Machine) begin() *tx {
-	return &tx{m: m, b: m.db.NewBatchWithSize(64 << 10), items: make(map[itemID]*item)}
+	return &tx{m: m, items: make(map[itemID]*item)}
 }
 
 // full reports whether the batch is large enough to be committed between two
 // entries, which gives readers their turn.
-func (t *tx) full() bool { return len(t.order) >= 4096 || t.b.Len() >= 1<<20 }
+func (t *tx) full() bool { return len(t.order) >= 4096 || len(t.data) >= 1<<20 }
 
 // fail notes an error of storage. The entry under way cannot be undone in
 // memory, so nothing of the batch may be committed.
@@ -59,17 +59,13 @@ func (t *tx) corrupt(what string) {
 		WithHint("The state directory is damaged. Restore it from a snapshot."))
 }
 
-func (t *tx) set(key, value []byte) { t.fail(t.b.Set(key, value, nil)) }
-func (t *tx) delete(key []byte)     { t.fail(t.b.Delete(key, nil)) }
-
-// once deletes a key that was written exactly once since it was last deleted,
-// so that key and tombstone vanish when they meet.
-func (t *tx) once(key []byte) { t.fail(t.b.SingleDelete(key, nil)) }
-
-// head is what is known of an item, without its strings.
+// head is what a Discover asks of an item.
 func (t *tx) head(id itemID) (h head, ok bool) {
 	if it, ok := t.items[id]; ok {
 		return it.head, true
+	}
+	if c := t.m.heads.at(id); c.id == id {
+		return c.head(), true
 	}
 	t.k = keyItem(t.k[:0], id)
 	v, closer, err := t.m.db.Get(t.k)
@@ -85,12 +81,16 @@ func (t *tx) head(id itemID) (h head, ok bool) {
 		t.corrupt("item")
 	}
 	t.fail(closer.Close())
+	t.m.heads.put(id, &h)
 	return h, !r.bad
 }
 
 // item is an item to be changed: the caller marks it with put.
 func (t *tx) item(id itemID) *item {
 	if it, ok := t.items[id]; ok {
+		return it
+	}
+	if it, ok := t.m.out[id]; ok {
 		return it
 	}
 	t.k = keyItem(t.k[:0], id)
@@ -154,18 +154,16 @@ func (t *tx) touchSession(s *session) {
 }
 
 // commit writes everything that was marked, with the applied index.
-func (t *tx) commit() error {
+func (t *tx) commit(b *pebble.Batch) error {
 	t.writeItems()
 	t.writeTables()
 	t.m.meta.applied = t.index
 	t.w.b = t.w.b[:0]
 	t.m.meta.encode(&t.w)
 	t.set([]byte{tagMeta}, t.w.b)
+	t.fail(t.flush(b))
 	if t.err == nil {
-		t.err = t.b.Commit(pebble.NoSync)
-	}
-	if err := t.b.Close(); t.err == nil {
-		t.err = err
+		t.err = b.Commit(pebble.NoSync)
 	}
 	for _, q := range t.pushed {
 		for i := range q.lanes {
@@ -178,7 +176,9 @@ func (t *tx) commit() error {
 func (t *tx) writeItems() {
 	for _, id := range t.order {
 		t.w.b = t.w.b[:0]
-		t.items[id].encode(&t.w)
+		it := t.items[id]
+		it.encode(&t.w)
+		t.m.heads.put(id, &it.head)
 		t.k = keyItem(t.k[:0], id)
 		t.set(t.k, t.w.b)
 	}
