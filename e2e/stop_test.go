@@ -78,6 +78,22 @@ func TestInterruptTwice(t *testing.T) {
 	holds(t, c.sound(), s, web.URL)
 }
 
+// TestHangup: a terminal that goes away does not end a crawl; it goes on in a
+// log file.
+func TestHangup(t *testing.T) {
+	s := site.Site{Pages: 200}
+	web := synthetic(t, s)
+	c := newCrawl(t, buildPlain, slow...)
+	p := c.start(web.URL + "/")
+	begun(t, p, web, 60)
+	signal(t, p, syscall.SIGHUP)
+	c.wait(p, time.Minute, exitDone)
+	holds(t, c.sound(), s, web.URL)
+	if log, err := os.ReadFile(filepath.Join(c.dir, "salvor.log")); err != nil || len(log) == 0 {
+		t.Errorf("salvor.log: %d bytes, %v", len(log), err)
+	}
+}
+
 // TestControl: orders in DIR/control are obeyed within two seconds.
 func TestControl(t *testing.T) {
 	s := site.Site{Pages: 2500}

@@ -4,7 +4,7 @@ usage: reach.py ROOT ORIGIN START
 
 ROOT is the directory a plain nginx serves at ORIGIN (http://host:port), START
 the path to begin at. Prints one line of JSON a URL: what the server will
-answer (200, 301, 403, 404) and the file behind it. Nothing is fetched: the
+answer (200, 301, 400, 403, 404) and the file behind it. Nothing is fetched: the
 answers follow from the tree. It is a second opinion, so it shares nothing with
 the crawler, neither language nor parser nor URL library.
 """
@@ -14,7 +14,7 @@ import os
 import re
 import sys
 from html.parser import HTMLParser
-from urllib.parse import quote, unquote_to_bytes, urldefrag, urljoin, urlsplit
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 # Where links stand. A page's requisites count as well as what it links to.
 ATTRIBUTES = {
@@ -81,27 +81,51 @@ def links_of(path, body):
     return None, []
 
 
-def canonical(url):
-    """The spelling browsers send: WHATWG URL, without the fragment."""
-    url = urldefrag(url).url
-    parts = urlsplit(url)
-    path = quote(parts.path or "/", safe="/%!$&'()*+,;=:@-._~|[]\\^")
-    query = "?" + quote(parts.query, safe="/%!$&()*+,;=:@-._~?|[]\\^`{}") if parts.query else ""
-    return f"{parts.scheme}://{parts.netloc.lower()}{path}{query}"
+def undotted(path):
+    """A path without dot segments; unlike urljoin's, empty segments stay."""
+    out = []
+    segments = path.split("/")[1:]
+    for i, segment in enumerate(segments):
+        dots = segment.lower().replace("%2e", ".")
+        if dots == "..":
+            out = out[:-1]
+        elif dots != ".":
+            out.append(segment)
+        if dots in (".", "..") and i == len(segments) - 1:
+            out.append("")
+    return "/" + "/".join(out)
 
 
 @functools.lru_cache(maxsize=1 << 18)
 def resolve(base, link):
-    """The URL a link means on a page, or None."""
-    link = re.sub(r"[\t\r\n]", "", link).strip(" \x00\x0c")
-    try:
-        return canonical(urljoin(base, link))
-    except ValueError:
-        return None
+    """The URL a link means on a page, as browsers would ask for it, or None.
+
+    urllib's urljoin will not do: it drops empty segments (a//b).
+    """
+    link = re.sub(r"[\t\r\n]", "", link).strip(" \x00\x0c").partition("#")[0]
+    scheme, host, path, query = urlsplit(base)[:4]
+    if m := re.match(r"([a-z][a-z0-9+.-]*):", link, re.I):
+        if m.group(1).lower() not in ("http", "https"):
+            return None
+        scheme, link = m.group(1).lower(), link[m.end():]
+    link, mark, new_query = link.partition("?")
+    link = link.replace("\\", "/")
+    if link.startswith("//"):
+        host, _, rest = link[2:].partition("/")
+        link = "/" + rest
+    if link:
+        path = link if link.startswith("/") else path.rpartition("/")[0] + "/" + link
+        query = ""
+    query = new_query if mark else query
+    path = quote(undotted(path), safe="/%!$&'()*+,;=:@-._~|[]\\")
+    query = "?" + quote(query, safe="/%!$&()*+,;=:@-._~?|[]\\^`{}") if query else ""
+    return f"{scheme}://{host.lower()}{path}{query}"
 
 
 def answer(root, url):
     """What nginx says for a URL: status, file, and where a redirect goes."""
+    if re.search(r"%(?![0-9a-fA-F]{2})", urlsplit(url).path):
+        return 400, None, None
     path = unquote_to_bytes(urlsplit(url).path).decode("utf-8", "surrogateescape")
     file = os.path.normpath(root + path)
     if os.path.isdir(file):
@@ -115,7 +139,7 @@ def answer(root, url):
 
 
 def main(root, origin, start):
-    first = canonical(origin + start)
+    first = resolve(origin + "/", start)
     seen, queue = {first}, [first]
 
     def meet(base, link):
@@ -133,7 +157,7 @@ def main(root, origin, start):
             with open(file, "rb") as f:
                 base, links = links_of(file, f.read())
             for link in dict.fromkeys(link.partition("#")[0] for link in links):
-                meet(urljoin(url, base) if base else url, link)
+                meet((resolve(url, base) if base else None) or url, link)
 
 
 main(*sys.argv[1:])
