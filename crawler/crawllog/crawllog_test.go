@@ -2,7 +2,6 @@ package crawllog
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -248,7 +247,7 @@ func TestFullDisk(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		io.WriteString(&want, string(e.Append(nil)))
+		want.Write(e.Append(nil))
 	}
 	if err := w.Close(); err != nil || !failed {
 		t.Fatalf("failed %v, close %v", failed, err)

@@ -128,14 +128,14 @@ func testPutFile(t *testing.T, s storage.Store) {
 func testBig(t *testing.T, s storage.Store) {
 	n := 24<<20 + 7
 	if testing.Short() {
-		n = 3<<20 + 7
+		n = 1<<20 + 7
 	}
 	data := pattern(7, n)
 	put(t, s, "big", data)
 	if !bytes.Equal(get(t, s, "big"), data) {
 		t.Error("content differs")
 	}
-	for _, off := range []int{0, 1<<20 - 1, n / 2, n - 10} {
+	for _, off := range []int{0, 1<<19 - 1, n / 2, n - 10} {
 		r, err := s.Range(t.Context(), "big", int64(off), 10)
 		if err != nil {
 			t.Fatal(err)
@@ -174,7 +174,7 @@ func testCancelled(t *testing.T, s storage.Store) {
 func testCancelPut(t *testing.T, s storage.Store) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	data := pattern(8, 2<<20)
+	data := pattern(8, 1<<20)
 	reads := 0
 	b := blobOf(data, func() error {
 		if reads++; reads == 3 {
@@ -192,7 +192,7 @@ func testCancelPut(t *testing.T, s storage.Store) {
 
 // Reading an opened object stops when its context ends.
 func testCancelRead(t *testing.T, s storage.Store) {
-	put(t, s, "k", pattern(9, 4<<20))
+	put(t, s, "k", pattern(9, 1<<20))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	r, _, err := s.Get(ctx, "k")

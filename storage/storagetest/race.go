@@ -13,6 +13,13 @@ import (
 
 const racers = 32
 
+func rounds() int {
+	if testing.Short() {
+		return 3
+	}
+	return 10
+}
+
 // race starts f racers times at once and waits for all.
 func race(f func(i int)) {
 	var wg sync.WaitGroup
@@ -30,7 +37,7 @@ func race(f func(i int)) {
 // Of racers with different contents exactly one wins, the others get
 // Conflict, and the object is the winner's.
 func testRaceOther(t *testing.T, s storage.Store) {
-	for round := range 10 {
+	for round := range rounds() {
 		key := fmt.Sprintf("race/%d", round)
 		var winners atomic.Int32
 		var winner atomic.Int32
@@ -57,7 +64,7 @@ func testRaceOther(t *testing.T, s storage.Store) {
 
 // Of racers with the same content all succeed, one of them as the first.
 func testRaceSame(t *testing.T, s storage.Store) {
-	for round := range 5 {
+	for round := range rounds() {
 		key := fmt.Sprintf("race/%d", round)
 		var first atomic.Int32
 		race(func(i int) {
@@ -98,10 +105,10 @@ func testRaceDelete(t *testing.T, s storage.Store) {
 // Readers never see a part of what is being put, and a listing never shows an
 // object that cannot be read whole.
 func testReadersWriters(t *testing.T, s storage.Store) {
-	const objects, size = 40, 100_000
+	const objects, size = 20, 40_000
 	var done atomic.Bool
 	var wg sync.WaitGroup
-	for range 4 {
+	for range 2 {
 		wg.Go(func() {
 			for !done.Load() {
 				readListed(t, s, size)
