@@ -6,6 +6,7 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"salvor"
 	"salvor/storage"
 	"salvor/storage/file"
+	"salvor/warc/cdx"
 )
 
 var testStart = time.Date(2026, 11, 24, 1, 2, 3, 456_000_000, time.UTC)
@@ -155,4 +157,41 @@ func readBlock(t testing.TB, r *Recovered) []byte {
 		t.Fatal(err)
 	}
 	return buf.Bytes()
+}
+
+// indexOf reads the CDXJ beside a stored segment.
+func indexOf(t testing.TB, path string) (lines []cdx.Line) {
+	t.Helper()
+	f, err := os.Open(strings.TrimSuffix(path, ".warc.gz") + ".cdxj")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := cdx.Read(f, func(l cdx.Line) error { lines = append(lines, l); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return lines
+}
+
+// memberAt reads a range that must be exactly one gzip member of one record.
+func memberAt(t testing.TB, path string, off, n int64) (*Record, []byte) {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r := NewReader(io.NewSectionReader(f, off, n), off, func(off int64, id, text string) { t.Errorf("%s at %d: %s", path, off, text) })
+	rec, err := r.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := io.ReadAll(rec.Block)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Next(); err != io.EOF {
+		t.Errorf("%s: range %d+%d holds more than a record: %v", path, off, n, err)
+	}
+	return rec, block
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"salvor"
 )
@@ -94,7 +95,7 @@ func (r *Report) records(rd *Reader) error {
 			return err
 		}
 		r.Records++
-		r.ByType[typeKey(rec.Get("WARC-Type"))]++
+		r.ByType[typeKey(strings.ToLower(rec.Get("WARC-Type")))]++
 		checkHeader(rec, func(format string, args ...any) { r.problem(rec.Offset, rec.ID(), format, args...) })
 		r.digests(rec)
 	}
@@ -125,7 +126,7 @@ func (r *Report) digests(rec *Record) {
 	} else if h != nil {
 		r.problem(rec.Offset, id, "block digest %q has the wrong length", text)
 	}
-	if typ := rec.Get("WARC-Type"); typ == "revisit" || rec.Get("WARC-Segment-Number") != "" {
+	if typ := strings.ToLower(rec.Get("WARC-Type")); typ == "revisit" || rec.Get("WARC-Segment-Number") != "" {
 		return // of bytes that are elsewhere
 	}
 	if h, want, text := digestField(rec, "WARC-Payload-Digest"); want != nil {

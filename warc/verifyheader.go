@@ -82,7 +82,7 @@ func checkHeader(rec *Record, problem func(format string, args ...any)) {
 }
 
 func checkType(rec *Record, seen map[string]bool, problem func(format string, args ...any)) {
-	typ := rec.Get("WARC-Type")
+	typ := strings.ToLower(rec.Get("WARC-Type"))
 	rules, known := recordTypes[typ]
 	if !known && typ != "" {
 		problem("record type %.40q is not known", typ)
