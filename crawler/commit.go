@@ -1,0 +1,131 @@
+package crawler
+
+import (
+	"context"
+
+	"salvor"
+	"salvor/api"
+	"salvor/crawler/crawllog"
+	"salvor/warc"
+)
+
+// finished is an attempt that is over and waits to be reported.
+type finished struct {
+	task     task
+	entry    api.Entry
+	receipt  *warc.Receipt // of its records; nil when nothing was recorded
+	links    []*parcel     // batches that carry its links
+	robots   *api.Robots
+	log      crawllog.Entry
+	original *warc.Original // what later captures may point at, once durable
+}
+
+const (
+	commitBatch = 512  // attempts reported at once
+	heldMax     = 1024 // attempts waiting to be reported
+)
+
+// commit reports finished attempts until dones closes. An item is settled
+// only when its bytes are durable and every batch that carries one of its
+// links was acknowledged (protocol 5).
+func (w *Worker) commit(ctx context.Context) error {
+	for f := range w.dones {
+		batch := w.gather(f)
+		if err := w.commitBatch(ctx, batch); err != nil {
+			w.discard()
+			return stopped(ctx, err)
+		}
+	}
+	return nil
+}
+
+// gather takes what else is ready, without waiting.
+func (w *Worker) gather(first finished) []finished {
+	batch := append(make([]finished, 0, 64), first)
+	for len(batch) < commitBatch {
+		select {
+		case f, ok := <-w.dones:
+			if !ok {
+				return batch
+			}
+			batch = append(batch, f)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// discard empties dones after an error, so that no fetcher hangs: the items
+// stay leased or journalled, and the next run has them.
+func (w *Worker) discard() {
+	w.Drain()
+	for range w.dones {
+	}
+}
+
+func (w *Worker) commitBatch(ctx context.Context, batch []finished) error {
+	if err := w.c.Pool.Sync(ctx); err != nil {
+		return err
+	}
+	if err := awaitLinks(ctx, batch); err != nil {
+		return err
+	}
+	for i := range batch {
+		if err := w.c.Log.Write(batch[i].log); err != nil {
+			return err
+		}
+	}
+	if err := w.c.Log.Sync(); err != nil {
+		return err
+	}
+	if err := w.settle(ctx, batch); err != nil {
+		return err
+	}
+	return w.released(ctx, batch)
+}
+
+func awaitLinks(ctx context.Context, batch []finished) error {
+	for _, f := range batch {
+		for _, p := range f.links {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-p.done:
+			}
+			if p.err != nil {
+				return p.err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *Worker) settle(ctx context.Context, batch []finished) error {
+	s := api.Settlement{Crawl: w.c.Crawl.ID, Entries: make([]api.Entry, len(batch))}
+	for i, f := range batch {
+		s.Entries[i] = f.entry
+		if f.robots != nil {
+			s.Robots = append(s.Robots, *f.robots)
+		}
+	}
+	return w.session.do(ctx, func(c api.Call) error { return w.c.Coordinator.Settle(ctx, c, s) })
+}
+
+// released does what was waiting for the acknowledgement.
+func (w *Worker) released(ctx context.Context, batch []finished) error {
+	tasks := make([]task, 0, len(batch))
+	receipts := make([]warc.Receipt, 0, len(batch))
+	for _, f := range batch {
+		tasks = append(tasks, f.task)
+		if f.receipt != nil {
+			receipts = append(receipts, *f.receipt)
+		}
+		if f.original != nil && f.entry.Outcome == salvor.Saved {
+			w.c.Originals.Add(f.entry.Digest, f.original.URL, f.original.Date)
+		}
+		w.stats.settled(f.entry)
+	}
+	w.sched.settled(tasks)
+	return w.c.Pool.Settled(ctx, receipts)
+}

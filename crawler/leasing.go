@@ -1,0 +1,125 @@
+package crawler
+
+import (
+	"context"
+	"time"
+
+	"salvor"
+	"salvor/api"
+)
+
+const (
+	// leaseItems is the largest slice of a host's queue asked for at once.
+	leaseItems = 1000
+	// leaseWait is how long a request for work waits at the coordinator.
+	leaseWait = time.Second
+	// reportEvery is how often hosts' feedback goes out.
+	reportEvery = time.Second
+)
+
+// keep holds the session's leases: it extends them, asks for more, and
+// reports how hosts answered. Extends and requests for work are made one
+// after the other, so that an extend never misses a lease whose answer is on
+// its way. It ends with ctx; from the moment drain ends it asks for nothing.
+func (w *Worker) keep(ctx, drain context.Context) error {
+	var extended, reported time.Time
+	for ctx.Err() == nil {
+		if time.Since(extended) >= salvor.ExtendEvery || w.sched.spent() {
+			if err := w.extend(ctx); err != nil {
+				return err
+			}
+			extended = time.Now()
+		}
+		if time.Since(reported) >= reportEvery {
+			if err := w.report(ctx); err != nil {
+				return err
+			}
+			reported = time.Now()
+		}
+		if err := w.ask(ctx, drain); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ask waits for work for at most a second, less when a host ran out of items.
+func (w *Worker) ask(ctx, drain context.Context) error {
+	hosts, not := w.sched.want(w.maxHosts(), leaseItems)
+	if drain.Err() != nil || hosts <= 0 {
+		select {
+		case <-ctx.Done():
+		case <-w.sched.hands:
+		case <-time.After(leaseWait / 4):
+		}
+		return nil
+	}
+	sent := now()
+	call := w.session.call()
+	leases, err := w.lease(ctx, call, api.Want{Hosts: hosts, Items: leaseItems, Wait: leaseWait, Not: not})
+	if err != nil {
+		return stopped(ctx, err)
+	}
+	w.sched.add(leases, sent)
+	return nil
+}
+
+// lease makes one request for work. When a host runs dry meanwhile it is
+// broken off and repeated without waiting, so that no answer is missed.
+func (w *Worker) lease(ctx context.Context, call api.Call, want api.Want) ([]api.Lease, error) {
+	waiting, cancel := context.WithCancel(ctx)
+	over := make(chan struct{})
+	go func() {
+		select {
+		case <-w.sched.hands:
+			cancel()
+		case <-over:
+		}
+	}()
+	leases, err := w.c.Coordinator.Lease(waiting, call, want)
+	close(over)
+	broken := waiting.Err() != nil
+	cancel()
+	if err == nil || (!broken && salvor.ClassOf(err) != salvor.Unavailable) || ctx.Err() != nil {
+		return leases, err
+	}
+	want.Wait = 0
+	err = repeat(ctx, func() (err error) {
+		leases, err = w.c.Coordinator.Lease(ctx, call, want)
+		return err
+	})
+	return leases, err
+}
+
+func (w *Worker) extend(ctx context.Context) error {
+	held, sent := w.sched.holdings(), now()
+	var r api.Renewal
+	err := w.session.do(ctx, func(c api.Call) (err error) {
+		r, err = w.c.Coordinator.Extend(ctx, c, held)
+		return err
+	})
+	if err != nil {
+		return stopped(ctx, err)
+	}
+	w.sched.renewed(r, sent)
+	return nil
+}
+
+func (w *Worker) report(ctx context.Context) error {
+	fs := w.sched.reports(w.c.Crawl.ID)
+	if len(fs) == 0 {
+		return nil
+	}
+	return stopped(ctx, repeat(ctx, func() error { return w.c.Coordinator.Feedback(ctx, fs) }))
+}
+
+// maxHosts is how many hosts keep all connections busy.
+func (w *Worker) maxHosts() int { return max(w.c.Connections, 4) }
+
+// stopped hides errors that only say that ctx ended.
+func stopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}

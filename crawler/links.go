@@ -1,0 +1,141 @@
+package crawler
+
+import (
+	"context"
+
+	"salvor"
+	"salvor/api"
+	"salvor/crawler/canon"
+	"salvor/crawler/extract"
+	"salvor/crawler/scope"
+)
+
+// harvest is what a page links to.
+type harvest struct {
+	offers   []api.Offer
+	outlinks []outlink
+}
+
+type outlink struct {
+	url, context string
+	hop          byte
+}
+
+// add turns a link into an offer. What the scope leaves outside is not
+// offered; what a rule excludes is, so that it is counted and listed.
+func (h *harvest) add(w *Worker, parent scope.Parent, l extract.Link) {
+	key := salvor.ItemKey(w.c.Crawl.HashKey, "", l.URL.Href, nil)
+	if best, ok := bestOf(parent, l.Kind); ok && w.sender.knows(key, best) {
+		return
+	}
+	d := w.rules.Load().Decide(parent, l.Kind, l.URL)
+	if !d.In && !d.Record {
+		return
+	}
+	o := api.Offer{Item: w.item(l.URL, d, parent.URL.Href)}
+	if !d.In {
+		o.Excluded = d.Rule
+	}
+	h.offers = append(h.offers, o)
+}
+
+// bestOf is the most that the scope could make of a link: the shortest way and
+// the best class. What was accepted with that much before needs no judgement,
+// and most links of a site are such.
+func bestOf(p scope.Parent, k extract.Kind) (sent, bool) {
+	switch k {
+	case extract.Page:
+		return sent{salvor.Hop{Links: p.Hop.Links + 1}, salvor.ClassPage}, true
+	case extract.Requisite:
+		return sent{salvor.Hop{Links: p.Hop.Links, Embeds: p.Hop.Embeds + 1}, salvor.ClassRequisite}, true
+	}
+	return sent{}, false
+}
+
+// item is the item of a URL that was judged.
+func (w *Worker) item(u canon.URL, d scope.Decision, via string) salvor.Item {
+	return NewItem(w.c.Crawl, u, d, via)
+}
+
+// NewItem makes the item of a URL from what the scope said of it.
+func NewItem(c api.Crawl, u canon.URL, d scope.Decision, via string) salvor.Item {
+	return salvor.Item{
+		Key: salvor.ItemKey(c.HashKey, "", u.Href, nil), Crawl: c.ID, Host: u.Host, Origin: u.Origin,
+		URL: u.Href, Class: d.Class, Band: d.Band, Hop: d.Hop, Via: via,
+	}
+}
+
+// RobotsItem is the first item of an origin (protocol 4).
+func RobotsItem(c api.Crawl, it salvor.Item) salvor.Item {
+	url := it.Origin + "/robots.txt"
+	return salvor.Item{
+		Key: salvor.ItemKey(c.HashKey, "", url, nil), Crawl: c.ID, Host: it.Host, Origin: it.Origin,
+		URL: url, Class: salvor.ClassRobots, Band: salvor.BandRobots,
+		Hop: salvor.Hop{Links: it.Hop.Links, Path: it.Hop.Append('I')}, Via: it.URL,
+	}
+}
+
+// WithRobots puts the robots.txt of every admitted offer's origin before it,
+// once an origin.
+func WithRobots(c api.Crawl, offers []api.Offer) []api.Offer {
+	out := make([]api.Offer, 0, len(offers)+1)
+	last, seen := "", map[string]bool{}
+	for _, o := range offers {
+		if o.Excluded == "" && o.Origin != last && !seen[o.Origin] {
+			seen[o.Origin] = true
+			out = append(out, api.Offer{Item: RobotsItem(c, o.Item)})
+		}
+		last = o.Origin
+		out = append(out, o)
+	}
+	return out
+}
+
+// rejudge judges an offer again under the scope of now.
+func (w *Worker) rejudge(o api.Offer) api.Offer {
+	if o.Class == salvor.ClassRobots {
+		return o
+	}
+	o.Excluded = ""
+	if d := w.rules.Load().Recheck(o.Item); !d.In {
+		o.Excluded = d.Rule
+	}
+	return o
+}
+
+func (w *Worker) discover(ctx context.Context, d api.Discovery) error {
+	return w.session.do(ctx, func(c api.Call) error {
+		_, err := w.c.Coordinator.Discover(ctx, c, d)
+		return err
+	})
+}
+
+// KindOf reads a hop letter back: what Heritrix and we write into outlinks.
+func KindOf(hop byte) extract.Kind {
+	switch hop {
+	case 'E', 'I':
+		return extract.Requisite
+	case 'R':
+		return extract.Redirect
+	case 'S':
+		return extract.Sitemap
+	case 'X':
+		return extract.Speculative
+	}
+	return extract.Page
+}
+
+// HopOf reads a discovery path back, as far as it was kept.
+func HopOf(path string) salvor.Hop {
+	h := salvor.Hop{Path: path}
+	for i := range len(path) {
+		switch path[i] {
+		case 'L':
+			h.Links++
+			h.Embeds = 0
+		case 'E':
+			h.Embeds++
+		}
+	}
+	return h
+}

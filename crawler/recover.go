@@ -1,0 +1,124 @@
+package crawler
+
+import (
+	"context"
+	"time"
+
+	"salvor"
+	"salvor/api"
+	"salvor/crawler/canon"
+	"salvor/crawler/extract"
+	"salvor/crawler/scope"
+	"salvor/warc"
+)
+
+// recover reports what an earlier run captured and could not report any more.
+// All links of those pages are sent again before (protocol 6). Attempts that
+// settled nothing, and robots.txt, whose rules the journal does not hold, are
+// left to be fetched again.
+func (w *Worker) recover(ctx context.Context) error {
+	known, err := w.c.Log.Tail(w.c.LogOffset)
+	if err != nil {
+		return err
+	}
+	var batch []finished
+	for _, r := range w.c.Recovery.Entries {
+		f, err := w.recovered(ctx, r)
+		if err != nil {
+			return err
+		}
+		if !known.Has(f.log.Begin, f.log.URL) {
+			if err := w.c.Log.Write(f.log); err != nil {
+				return err
+			}
+		}
+		if batch = append(batch, f); len(batch) < commitBatch {
+			continue
+		}
+		if err := w.reported(ctx, batch); err != nil {
+			return err
+		}
+		batch = batch[:0]
+	}
+	return w.reported(ctx, batch)
+}
+
+// reported settles a batch of recovered exchanges.
+func (w *Worker) reported(ctx context.Context, batch []finished) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	if err := awaitLinks(ctx, batch); err != nil {
+		return err
+	}
+	if err := w.c.Log.Sync(); err != nil {
+		return err
+	}
+	var settled []finished
+	receipts := make([]warc.Receipt, 0, len(batch))
+	for _, f := range batch {
+		receipts = append(receipts, *f.receipt)
+		if f.entry.Key != (salvor.Key{}) && f.entry.Outcome != salvor.Open && f.task.Class != salvor.ClassRobots {
+			settled = append(settled, f)
+		}
+	}
+	if err := w.settle(ctx, settled); err != nil {
+		return err
+	}
+	return w.c.Pool.Settled(ctx, receipts)
+}
+
+// recovered rebuilds an attempt from its journal entry and its records.
+func (w *Worker) recovered(ctx context.Context, r warc.Recovered) (finished, error) {
+	e := r.Entry
+	x := task{Item: salvor.Item{
+		Key: e.Key, Crawl: e.Crawl, Host: e.Host, URL: e.URL, Via: e.Via, Class: e.Class, Hop: e.Hop, Round: e.Round,
+	}}
+	receipt := r.Receipt()
+	f := finished{task: x, receipt: &receipt, entry: api.Entry{
+		Key: e.Key, Host: e.Host, Lease: e.Lease, Round: e.Round, Outcome: e.Outcome, Reason: e.Reason, Status: e.Status,
+		Place: r.Place, Digest: e.Digest, Bytes: e.Bytes, Type: e.Type, At: e.At,
+	}}
+	f.log = w.logEntry(f, verdict{status: e.Status, outcome: e.Outcome, reason: e.Reason}, nil)
+	f.log.Size, f.log.Type, f.log.Digest, f.log.Begin = e.Bytes, e.Type, e.Digest, time.UnixMilli(e.At)
+	if len(e.Extra) > 0 && e.Extra[0] == linksLost {
+		f.entry.Outcome = salvor.Open
+		return f, nil
+	}
+	if e.Links {
+		return f, nil
+	}
+	offers, err := w.storedLinks(ctx, r)
+	f.links = w.sender.offer(WithRobots(w.c.Crawl, offers))
+	return f, err
+}
+
+// storedLinks judges the links of a stored page again.
+func (w *Worker) storedLinks(ctx context.Context, r warc.Recovered) ([]api.Offer, error) {
+	u, err := canon.Parse(r.URL)
+	if err != nil || !r.HasMetadata {
+		return nil, nil
+	}
+	m, err := r.Metadata(ctx)
+	if err != nil || m == nil {
+		return nil, err
+	}
+	var h harvest
+	parent := scope.Parent{URL: u, Hop: r.Hop, Class: r.Class}
+	for _, l := range m.Outlinks {
+		target, err := canon.Parse(l.URL)
+		if err != nil {
+			continue
+		}
+		link := extract.Link{URL: target, Kind: KindOf(l.Hop), Context: l.Context}
+		if link.Kind == extract.Redirect && r.Class == salvor.ClassSeed {
+			err = w.moveSeed(ctx, &h, task{Item: salvor.Item{URL: r.URL, Hop: r.Hop}}, link)
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
+		h.add(w, parent, link)
+	}
+	return h.offers, nil
+}

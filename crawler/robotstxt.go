@@ -1,0 +1,144 @@
+package crawler
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"salvor"
+	"salvor/api"
+	"salvor/crawler/canon"
+	"salvor/crawler/fetch"
+	"salvor/crawler/robots"
+)
+
+const (
+	// robotsHops is how many redirects of robots.txt are followed (RFC 9309 2.3.1.2).
+	robotsHops = 5
+	// robotsText is how much of our agent's part the coordinator keeps.
+	robotsText = 16 << 10
+	// robotsPatience is how long an unreachable robots.txt is waited for,
+	// or a hundredth of the time left if that is less.
+	robotsPatience = 10 * time.Minute
+	// robotsAttempts fill that time.
+	robotsAttempts = 10
+	// unreachableDelay paces an origin whose robots.txt could not be had.
+	unreachableDelay = 5 * time.Second
+)
+
+// visitRobots fetches an origin's robots.txt. Its redirects are followed at
+// once, each hop a capture of its own, because nothing else of the origin may
+// be fetched before.
+func (w *Worker) visitRobots(ctx context.Context, d *fetch.Driver, x task) error {
+	url, last := x.URL, time.Now()
+	for hop := 0; ; hop++ {
+		next := ""
+		err := w.exchange(ctx, d, x, url, func(ctx context.Context, x task, c *fetch.Capture) error {
+			if hop < robotsHops {
+				next = redirectOf(c)
+			}
+			if next == "" {
+				return w.robotsAnswer(ctx, x, c)
+			}
+			w.sched.observe(x, verdict{status: c.Status}, c.FirstByte)
+			return w.aside(ctx, x, c)
+		})
+		if err != nil || next == "" {
+			return err
+		}
+		url = next
+		if wait := w.sched.interval(x) - time.Since(last); wait > 0 {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(min(wait, salvor.LeaseTTL/2)):
+			}
+		}
+		last = time.Now()
+	}
+}
+
+// redirectOf is where an answer points, or "".
+func redirectOf(c *fetch.Capture) string {
+	if c.Status < 300 || c.Status > 399 || c.Status == http.StatusNotModified {
+		return ""
+	}
+	b, err := canon.NewBase(c.URL)
+	if err != nil {
+		return ""
+	}
+	u, err := b.Resolve(c.Header.Get("Location"))
+	if err != nil || c.Header.Get("Location") == "" {
+		return ""
+	}
+	return u.Href
+}
+
+// aside records an exchange that settles no item.
+func (w *Worker) aside(ctx context.Context, x task, c *fetch.Capture) error {
+	_, err := w.c.Pool.Write(ctx, w.warcExchange(x, c, harvest{}, ""))
+	return err
+}
+
+// robotsAnswer decides what an answer means (RFC 9309 2.3.1).
+func (w *Worker) robotsAnswer(ctx context.Context, x task, c *fetch.Capture) error {
+	v := judge(x.Item, c, robotsAttempts+1, time.Now())
+	w.sched.observe(x, v, c.FirstByte)
+	f := finished{task: x}
+	var h harvest
+	switch {
+	case c.Status >= 500 || c.Status == http.StatusTooManyRequests:
+		v, f.robots = w.robotsAway(x, v)
+	case c.Status >= 200 && c.Status < 300:
+		var err error
+		f.robots = w.robotsRules(x, c)
+		if h, _, err = w.harvest(ctx, x, c); err != nil {
+			return err
+		}
+		f.links = w.sender.offer(WithRobots(w.c.Crawl, h.offers))
+	default:
+		f.robots = &api.Robots{Origin: x.Origin, Status: api.RobotsNone, Fetched: c.Begin.UnixMilli()}
+	}
+	return w.record(ctx, f, v, c, h, "")
+}
+
+func (w *Worker) robotsRules(x task, c *fetch.Capture) *api.Robots {
+	file := robots.Parse(c.View(), w.c.RobotsAgents...)
+	if d := file.CrawlDelay(); d > 0 && w.c.CrawlDelay && w.c.Robots != RobotsIgnore {
+		w.sched.slow(x, d)
+	}
+	return &api.Robots{Origin: x.Origin, Status: api.RobotsRules, Rules: file.Text(robotsText), Fetched: c.Begin.UnixMilli()}
+}
+
+// robotsLost reports a robots.txt that brought no answer at all.
+func (w *Worker) robotsLost(ctx context.Context, f finished, v verdict) error {
+	w.sched.observe(f.task, v, 0)
+	if v.unanswered {
+		v, f.robots = w.robotsAway(f.task, v)
+	} else { // the host does not exist: its pages will say so themselves
+		f.robots = &api.Robots{Origin: f.task.Origin, Status: api.RobotsNone, Fetched: time.Now().UnixMilli()}
+	}
+	return w.finish(ctx, f, v)
+}
+
+// robotsAway asks again for ten minutes or a hundredth of the time left; then
+// the origin is crawled slowly. A strict crawl asks for ever.
+func (w *Worker) robotsAway(x task, v verdict) (verdict, *api.Robots) {
+	patience := robotsPatience
+	if !w.c.Deadline.IsZero() {
+		patience = min(patience, time.Until(w.c.Deadline)/100)
+	}
+	at := time.Now()
+	w.notice("robots_unreachable", x, v.reason)
+	if w.c.Robots != RobotsIgnore && (w.c.Robots == RobotsStrict || int(x.Attempts)+1 < robotsAttempts) {
+		v.verb, v.outcome = api.VerbRetry, salvor.Open
+		v.retry = max(v.retryAfter, at.Add(max(patience/robotsAttempts, time.Second)).UnixMilli())
+		return v, nil
+	}
+	v.verb, v.outcome, v.retry = api.VerbSettle, salvor.Failed, 0
+	v.reason = "robots-unreachable"
+	if w.c.CrawlDelay {
+		w.sched.slow(x, unreachableDelay)
+	}
+	return v, &api.Robots{Origin: x.Origin, Status: api.RobotsUnreachable, Fetched: at.UnixMilli()}
+}

@@ -1,0 +1,511 @@
+package crawler
+
+import (
+	"container/heap"
+	"context"
+	"sync"
+	"time"
+
+	"salvor"
+	"salvor/api"
+	"salvor/crawler/robots"
+)
+
+// A schedule holds what the session has leased and says what may start next:
+// every host at its pace, at most perOrigin exchanges with one origin, and
+// nothing under a lease that is older than its time. It never starts anything
+// itself.
+type schedule struct {
+	perOrigin int
+	agents    []string
+
+	mu     sync.Mutex
+	hosts  map[string]*hostQueue
+	leases map[salvor.LeaseID]*lease
+	ready  readyHeap
+	seen   salvor.LeaseID
+	todo   int  // items not started, over all hosts
+	dry    bool // a lease's last item started since the last extend
+	frozen bool // pause: nothing starts
+
+	wake  chan struct{} // something may have become startable
+	hands chan struct{} // a host ran out of items: ask for more
+}
+
+// lease is a granted lease and how far it got.
+type lease struct {
+	api.Lease
+	pace    salvor.Pace // as last granted
+	granted instant     // when the grant or extend that was answered was sent
+	started int
+	open    int // items not settled
+}
+
+// instant is a moment on both clocks: a laptop that slept moves only one.
+type instant struct{ mono time.Time }
+
+func now() instant { return instant{time.Now()} }
+
+// age is the time since, by the monotonic or the wall clock, whichever moved more.
+func (i instant) age() time.Duration {
+	t := time.Now()
+	return max(t.Sub(i.mono), t.Round(0).Sub(i.mono.Round(0)))
+}
+
+func (l *lease) expired() bool { return l.granted.age() >= l.TTL }
+
+// task is one item to fetch and the lease that allows it.
+type task struct {
+	salvor.Item
+	lease *lease
+	host  *hostQueue
+}
+
+// hostQueue is one host's leased items, in the order of its queue.
+type hostQueue struct {
+	name    string
+	items   []task
+	pace    salvor.Pace
+	next    time.Time // when the next request may start
+	blocked time.Time
+	flight  map[string]int // by origin
+	busy    int
+	place   int // in the heap; -1 outside
+	leases  int
+	rules   map[string]*rules
+	report  feedback
+}
+
+// rules are what an origin's robots.txt said.
+type rules struct {
+	status api.RobotsStatus
+	file   *robots.File
+}
+
+func newSchedule(perOrigin int, agents []string) *schedule {
+	return &schedule{
+		perOrigin: perOrigin,
+		agents:    agents,
+		hosts:     map[string]*hostQueue{},
+		leases:    map[salvor.LeaseID]*lease{},
+		wake:      make(chan struct{}, 1),
+		hands:     make(chan struct{}, 1),
+	}
+}
+
+func kick(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// add takes leases whose request was sent at sent.
+func (s *schedule) add(leases []api.Lease, sent instant) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, g := range leases {
+		l := &lease{Lease: g, pace: g.Pace, granted: sent, open: len(g.Items)}
+		s.leases[g.ID] = l
+		s.seen = max(s.seen, g.ID)
+		h := s.host(g.Host)
+		h.leases++
+		h.learn(g.Robots, s.agents)
+		for _, it := range g.Items {
+			h.items = append(h.items, task{it, l, h})
+		}
+		s.todo += len(g.Items)
+		s.repace(h)
+		s.park(h)
+	}
+	kick(s.wake)
+}
+
+func (s *schedule) host(name string) *hostQueue {
+	h := s.hosts[name]
+	if h == nil {
+		h = &hostQueue{name: name, flight: map[string]int{}, rules: map[string]*rules{}, place: -1}
+		s.hosts[name] = h
+	}
+	return h
+}
+
+func (h *hostQueue) learn(rs []api.Robots, agents []string) {
+	for _, r := range rs {
+		h.rules[r.Origin] = &rules{status: r.Status, file: robots.Parse(r.Rules, agents...)}
+	}
+}
+
+// repace sums the paces of a host's live leases. A lease that is expired, or
+// all of whose items were started, adds nothing.
+func (s *schedule) repace(h *hostQueue) {
+	h.pace = 0
+	for _, l := range s.leases {
+		if l.Host == h.name && l.started < len(l.Items) {
+			h.pace = min(h.pace+l.pace, salvor.Unlimited)
+		}
+	}
+}
+
+// park puts a host where it belongs: in the heap if one of its items could
+// start once its time has come.
+func (s *schedule) park(h *hostQueue) {
+	able := len(h.items) > 0 && h.pace > 0 && s.originFree(h) >= 0
+	switch {
+	case able && h.place < 0:
+		heap.Push(&s.ready, h)
+	case able:
+		heap.Fix(&s.ready, h.place)
+	case h.place >= 0:
+		heap.Remove(&s.ready, h.place)
+	}
+}
+
+// lookahead bounds the search for an item of an origin that has a free slot.
+const lookahead = 32
+
+// originFree finds the first such item, or -1.
+func (s *schedule) originFree(h *hostQueue) int {
+	for i := range min(len(h.items), lookahead) {
+		if h.flight[h.items[i].Origin] < s.perOrigin {
+			return i
+		}
+	}
+	return -1
+}
+
+// pick takes the next item that may start, or says how long to wait for one.
+// Items of expired leases are dropped: the coordinator has them again.
+func (s *schedule) pick() (task, bool, time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := time.Now()
+	for !s.frozen && len(s.ready) > 0 {
+		h := s.ready[0]
+		if wait := h.start().Sub(t); wait > 0 {
+			return task{}, false, wait
+		}
+		i := s.originFree(h)
+		x := h.items[i]
+		h.take(i)
+		s.todo--
+		s.begin(x.lease)
+		if x.lease.expired() {
+			s.drop(x)
+			s.park(h)
+			continue
+		}
+		h.flight[x.Origin]++
+		h.busy++
+		s.step(h, t)
+		return x, true, 0
+	}
+	return task{}, false, time.Second
+}
+
+// begin counts a start; a lease with none left gives its pace back at once.
+func (s *schedule) begin(l *lease) {
+	l.started++
+	s.dry = s.dry || (l.started == len(l.Items) && l.pace < salvor.Unlimited)
+}
+
+// spent reports, once, that some lease needs its pace no more.
+func (s *schedule) spent() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	dry := s.dry
+	s.dry = false
+	return dry
+}
+
+func (h *hostQueue) start() time.Time {
+	if h.blocked.After(h.next) {
+		return h.blocked
+	}
+	return h.next
+}
+
+func (h *hostQueue) take(i int) {
+	if i == 0 {
+		h.items[0] = task{}
+		h.items = h.items[1:]
+		return
+	}
+	h.items = append(h.items[:i], h.items[i+1:]...)
+}
+
+// step moves a host past one start at t.
+func (s *schedule) step(h *hostQueue, t time.Time) {
+	if t.After(h.next) {
+		h.next = t
+	}
+	h.next = h.next.Add(h.pace.Interval())
+	if len(h.items) > 0 {
+		h.report.limited = h.report.limited || h.pace < salvor.Unlimited
+	} else {
+		s.repace(h)
+		kick(s.hands)
+	}
+	s.park(h)
+}
+
+// launched corrects a host's next start when handing the item over took time,
+// so that two starts never come closer than the pace allows.
+func (s *schedule) launched(x task) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if soonest := time.Now().Add(x.host.pace.Interval()); soonest.After(x.host.next) && x.host.pace < salvor.Unlimited {
+		x.host.next = soonest
+		s.park(x.host)
+	}
+}
+
+// landed says that an exchange is over, so that its origin has a slot again.
+func (s *schedule) landed(x task) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := x.host
+	if h.flight[x.Origin]--; h.flight[x.Origin] <= 0 {
+		delete(h.flight, x.Origin)
+	}
+	h.busy--
+	s.park(h)
+	s.forget(h)
+	kick(s.wake)
+}
+
+// settled says that an item's report was acknowledged.
+func (s *schedule) settled(xs []task) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, x := range xs {
+		s.drop(x)
+	}
+}
+
+// drop ends an item's claim on its lease; a lease with none left is forgotten
+// and will not be listed again.
+func (s *schedule) drop(x task) {
+	x.lease.open--
+	if x.lease.open > 0 {
+		return
+	}
+	if _, ok := s.leases[x.lease.ID]; ok {
+		delete(s.leases, x.lease.ID)
+		x.host.leases--
+		s.repace(x.host)
+		kick(s.hands)
+	}
+	s.forget(x.host)
+}
+
+// forget drops a host that nothing hangs on any more. It stays until its next
+// start would be due, so that a new lease cannot come too close to the last.
+func (s *schedule) forget(h *hostQueue) {
+	idle := h.leases <= 0 && h.busy == 0 && len(h.items) == 0 && h.report.empty()
+	if idle && time.Now().After(h.start()) && s.hosts[h.name] == h {
+		delete(s.hosts, h.name)
+	}
+}
+
+// block keeps a host still until t: Retry-After, or a 429 just seen.
+func (s *schedule) block(h *hostQueue, t time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t.After(h.blocked) {
+		h.blocked = t
+		s.park(h)
+	}
+}
+
+// freeze stops or restarts all starts.
+func (s *schedule) freeze(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.frozen = on
+	kick(s.wake)
+}
+
+// setPerOrigin changes the number of exchanges with one origin.
+func (s *schedule) setPerOrigin(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.perOrigin = n
+	for _, h := range s.hosts {
+		s.park(h)
+	}
+	kick(s.wake)
+}
+
+// want says how much more the session can use: hosts up to limit, and the
+// hosts it has enough of.
+func (s *schedule) want(limit, items int) (hosts int, not []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.frozen || s.todo > limit*items {
+		return 0, nil
+	}
+	for _, h := range s.hosts {
+		if len(h.items) > items/2 || (len(h.items) > 0 && h.pace < salvor.Unlimited) {
+			not = append(not, h.name)
+		}
+	}
+	return limit - len(not), not
+}
+
+// holdings lists every lease and the pace it still needs.
+func (s *schedule) holdings() api.Holdings {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := api.Holdings{Seen: s.seen, Leases: make([]api.Extension, 0, len(s.leases))}
+	for _, l := range s.leases {
+		e := api.Extension{Lease: l.ID}
+		if l.started < len(l.Items) {
+			e.Pace = salvor.Unlimited // as much as the budget allows
+		}
+		h.Leases = append(h.Leases, e)
+	}
+	return h
+}
+
+// renewed takes the answer to holdings sent at sent.
+func (s *schedule) renewed(r api.Renewal, sent instant) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range r.Granted {
+		if l := s.leases[e.Lease]; l != nil {
+			l.pace, l.granted = e.Pace, sent
+		}
+	}
+	for _, id := range r.Lost {
+		s.lose(id)
+	}
+	s.strike(r.Struck)
+	for _, h := range s.hosts {
+		s.repace(h)
+		s.park(h)
+	}
+	kick(s.wake)
+}
+
+// lose removes a lease; its items not yet started are no longer ours.
+func (s *schedule) lose(id salvor.LeaseID) {
+	l := s.leases[id]
+	if l == nil {
+		return
+	}
+	delete(s.leases, id)
+	h := s.hosts[l.Host]
+	h.leases--
+	s.filter(h, func(x task) bool { return x.lease != l })
+}
+
+// strike removes items that somebody else settled meanwhile.
+func (s *schedule) strike(keys []salvor.Key) {
+	if len(keys) == 0 {
+		return
+	}
+	gone := make(map[salvor.Key]bool, len(keys))
+	for _, k := range keys {
+		gone[k] = true
+	}
+	for _, h := range s.hosts {
+		s.filter(h, func(x task) bool {
+			if gone[x.Key] {
+				s.begin(x.lease)
+				s.drop(x)
+			}
+			return !gone[x.Key]
+		})
+	}
+}
+
+func (s *schedule) filter(h *hostQueue, keep func(task) bool) {
+	items := h.items
+	h.items = make([]task, 0, len(items))
+	for _, x := range items {
+		if keep(x) {
+			h.items = append(h.items, x)
+		} else {
+			s.todo--
+		}
+	}
+}
+
+// clear drops everything not started: a drain. The items return to the queue
+// when their lease is no longer listed.
+func (s *schedule) clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, h := range s.hosts {
+		s.filter(h, func(x task) bool {
+			s.begin(x.lease)
+			s.drop(x)
+			return false
+		})
+		s.park(h)
+	}
+}
+
+// rulesFor is what the host's origin said, or nil when it is not known.
+func (s *schedule) rulesFor(x task) *rules {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return x.host.rules[x.Origin]
+}
+
+// interval is the distance of two starts on an item's host.
+func (s *schedule) interval(x task) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return x.host.pace.Interval()
+}
+
+// dispatch hands items to out until ctx ends; it owns the channel.
+func (s *schedule) dispatch(ctx context.Context, out chan<- task) {
+	defer close(out)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		x, ok, wait := s.pick()
+		if !ok {
+			timer.Reset(wait)
+			select {
+			case <-ctx.Done():
+				return
+			case <-s.wake:
+			case <-timer.C:
+			}
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			s.landed(x)
+			return
+		case out <- x:
+			s.launched(x)
+		}
+	}
+}
+
+type readyHeap []*hostQueue
+
+func (r readyHeap) Len() int           { return len(r) }
+func (r readyHeap) Less(i, j int) bool { return r[i].start().Before(r[j].start()) }
+func (r readyHeap) Swap(i, j int) {
+	r[i], r[j] = r[j], r[i]
+	r[i].place, r[j].place = i, j
+}
+func (r *readyHeap) Push(x any) {
+	h := x.(*hostQueue)
+	h.place = len(*r)
+	*r = append(*r, h)
+}
+func (r *readyHeap) Pop() any {
+	old := *r
+	h := old[len(old)-1]
+	old[len(old)-1] = nil
+	*r = old[:len(old)-1]
+	h.place = -1
+	return h
+}

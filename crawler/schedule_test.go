@@ -1,0 +1,165 @@
+package crawler
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"salvor"
+	"salvor/api"
+)
+
+func testLease(id int, host string, pace float64, items int) api.Lease {
+	l := api.Lease{ID: salvor.LeaseID(id), Crawl: 1, Host: host, Pace: salvor.PerSecond(pace), TTL: salvor.LeaseTTL}
+	if pace == 0 {
+		l.Pace = salvor.Unlimited
+	}
+	for i := range items {
+		it := salvor.Item{Host: host, Origin: "http://" + host, URL: fmt.Sprintf("http://%s/%d/%d", host, id, i)}
+		it.Key = salvor.ItemKey(salvor.HashKey{}, "", it.URL, nil)
+		l.Items = append(l.Items, it)
+	}
+	return l
+}
+
+// drainFor dispatches for d, landing and settling each task at once, and
+// returns the moments of the starts by host.
+func drainFor(t *testing.T, s *schedule, d time.Duration) map[string][]time.Duration {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	out, begin := make(chan task), time.Now()
+	go s.dispatch(ctx, out)
+	starts := map[string][]time.Duration{}
+	for x := range out {
+		starts[x.Host] = append(starts[x.Host], time.Since(begin))
+		s.landed(x)
+		s.settled([]task{x})
+	}
+	return starts
+}
+
+func TestStartsKeepThePace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSchedule(6, nil)
+		s.add([]api.Lease{testLease(1, "slow.test", 2, 100), testLease(2, "quick.test", 10, 100)}, now())
+		starts := drainFor(t, s, 5*time.Second)
+		for host, want := range map[string]int{"slow.test": 10, "quick.test": 50} {
+			if n := len(starts[host]); n < want-1 || n > want+1 {
+				t.Errorf("%s: %d starts in 5 s, want %d", host, n, want)
+			}
+		}
+		for i := 1; i < len(starts["slow.test"]); i++ {
+			if gap := starts["slow.test"][i] - starts["slow.test"][i-1]; gap < 500*time.Millisecond {
+				t.Errorf("starts %d and %d are %v apart, the pace allows 500ms", i-1, i, gap)
+			}
+		}
+	})
+}
+
+func TestPaceHoldsAcrossLeases(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSchedule(6, nil)
+		var last time.Time
+		for id := range 5 {
+			s.add([]api.Lease{testLease(id+1, "a.test", 2, 1)}, now())
+			for _, at := range drainFor(t, s, 600*time.Millisecond)["a.test"] {
+				start := time.Now().Add(at - 600*time.Millisecond)
+				if gap := start.Sub(last); gap < 500*time.Millisecond {
+					t.Errorf("lease %d: started %v after the lease before", id+1, gap)
+				}
+				last = start
+			}
+		}
+	})
+}
+
+func TestNothingStartsUnderAnOldLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSchedule(6, nil)
+		s.add([]api.Lease{testLease(1, "a.test", 1, 100)}, now())
+		if n := len(drainFor(t, s, 30*time.Second)["a.test"]); n != 10 {
+			t.Errorf("%d starts under a lease of 10 s at 1/s, want 10", n)
+		}
+		if h := s.holdings(); len(h.Leases) != 0 {
+			t.Errorf("an expired lease is still listed: %+v", h)
+		}
+	})
+}
+
+func TestExtendCutsThePace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSchedule(6, nil)
+		s.add([]api.Lease{testLease(1, "a.test", 10, 1000)}, now())
+		drainFor(t, s, 2*time.Second)
+		s.renewed(api.Renewal{Granted: []api.Extension{{Lease: 1, Pace: salvor.PerSecond(1)}}}, now())
+		if n := len(drainFor(t, s, 5*time.Second)["a.test"]); n > 6 {
+			t.Errorf("%d starts in 5 s after the lease was cut to 1/s", n)
+		}
+	})
+}
+
+func TestPerOriginLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSchedule(3, nil)
+		s.add([]api.Lease{testLease(1, "a.test", 0, 10)}, now())
+		var flying []task
+		for {
+			x, ok, _ := s.pick()
+			if !ok {
+				break
+			}
+			flying = append(flying, x)
+		}
+		if len(flying) != 3 {
+			t.Fatalf("%d exchanges with one origin at once, want 3", len(flying))
+		}
+		s.landed(flying[0])
+		if _, ok, _ := s.pick(); !ok {
+			t.Error("a free slot was not used")
+		}
+	})
+}
+
+func TestHoldingsNameTheNewestLeaseSeen(t *testing.T) {
+	s := newSchedule(6, nil)
+	s.add([]api.Lease{testLease(7, "a.test", 0, 1), testLease(9, "b.test", 0, 1)}, now())
+	x, _, _ := s.pick()
+	s.landed(x)
+	s.settled([]task{x})
+	h := s.holdings()
+	if h.Seen != 9 || len(h.Leases) != 1 {
+		t.Errorf("holdings %+v, want newest 9 and the one lease with an open item", h)
+	}
+}
+
+func TestStruckItemsAreNotFetched(t *testing.T) {
+	s := newSchedule(6, nil)
+	l := testLease(1, "a.test", 0, 3)
+	s.add([]api.Lease{l}, now())
+	s.renewed(api.Renewal{Granted: []api.Extension{{Lease: 1, Pace: salvor.Unlimited}}, Struck: []salvor.Key{l.Items[1].Key}}, now())
+	for {
+		x, ok, _ := s.pick()
+		if !ok {
+			break
+		}
+		if x.Key == l.Items[1].Key {
+			t.Error("an item that somebody else settled was started")
+		}
+	}
+}
+
+func TestBlockedHostWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSchedule(6, nil)
+		s.add([]api.Lease{testLease(1, "a.test", 100, 50)}, now())
+		x, _, _ := s.pick()
+		s.observe(x, verdict{throttled: true, retryAfter: time.Now().Add(3 * time.Second).UnixMilli()}, 0)
+		s.landed(x)
+		if n := len(drainFor(t, s, 2900*time.Millisecond)["a.test"]); n != 0 {
+			t.Errorf("%d starts while the host had asked for silence", n)
+		}
+	})
+}

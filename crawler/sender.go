@@ -1,0 +1,249 @@
+package crawler
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"salvor"
+	"salvor/api"
+)
+
+// A sender offers discovered items to the coordinator in batches. Its filter
+// is exact: it holds what was acknowledged, with the lowest hop and the best
+// class sent, so that a link known already costs no message (protocol 3).
+// Until a batch is acknowledged, every page that has one of its links waits
+// on that same batch.
+type sender struct {
+	crawl   salvor.CrawlID
+	version func() uint32 // of the scope
+	recheck func(api.Offer) api.Offer
+	call    func(context.Context, api.Discovery) error
+
+	mu     sync.Mutex
+	young  map[sentKey]sent
+	old    map[sentKey]sent
+	flying map[sentKey]*parcel
+	cur    *parcel
+
+	full  chan *parcel
+	ended chan struct{} // run is over: nothing is sent any more
+}
+
+// sentKey is keyed by scope version too: a new scope judges anew.
+type sentKey struct {
+	key   salvor.Key
+	scope uint32
+}
+
+type sent struct {
+	hop   salvor.Hop
+	class salvor.Class
+}
+
+func (a sent) covers(b sent) bool { return !b.hop.Better(a.hop) && b.class >= a.class }
+
+// parcel is one batch on its way; done is closed when it was acknowledged or
+// given up, then err says which.
+type parcel struct {
+	offers []api.Offer
+	best   map[salvor.Key]sent
+	scope  uint32
+	sealed bool // on its way; guarded by the sender's lock
+	done   chan struct{}
+	err    error
+}
+
+const (
+	parcelSize   = 256                   // offers a batch
+	parcelDelay  = 10 * time.Millisecond // a batch waits for more this long
+	filterHalf   = 1 << 18               // keys in each of the filter's two generations
+	parcelsAtSea = 8                     // batches under way at once
+)
+
+func newSender(crawl salvor.CrawlID, version func() uint32, recheck func(api.Offer) api.Offer, call func(context.Context, api.Discovery) error) *sender {
+	return &sender{
+		crawl: crawl, version: version, recheck: recheck, call: call,
+		young: map[sentKey]sent{}, old: map[sentKey]sent{}, flying: map[sentKey]*parcel{},
+		full: make(chan *parcel, parcelsAtSea), ended: make(chan struct{}),
+	}
+}
+
+// offer takes a page's links and returns the batches that carry them.
+func (s *sender) offer(offers []api.Offer) []*parcel {
+	var waits []*parcel
+	for len(offers) > 0 {
+		n, full, ws := s.pack(offers)
+		waits = append(waits, ws...)
+		offers = offers[n:]
+		if full == nil {
+			continue
+		}
+		select {
+		case s.full <- full:
+		case <-s.ended:
+			full.fail(context.Canceled)
+		}
+	}
+	return waits
+}
+
+func (p *parcel) fail(err error) {
+	p.err = err
+	close(p.done)
+}
+
+// pack adds offers to the current batch until it is full.
+func (s *sender) pack(offers []api.Offer) (n int, full *parcel, waits []*parcel) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	scope := s.version()
+	for i, o := range offers {
+		k, this := sentKey{o.Key, scope}, sent{o.Hop, o.Class}
+		if s.known(k, this) {
+			continue
+		}
+		if p := s.flying[k]; p != nil && p.best[o.Key].covers(this) {
+			waits = appendNew(waits, p)
+			continue
+		}
+		waits = appendNew(waits, s.put(k, this, o))
+		if len(s.cur.offers) >= parcelSize {
+			full, s.cur = s.cur, nil
+			full.sealed = true
+			return i + 1, full, waits
+		}
+	}
+	return len(offers), nil, waits
+}
+
+func appendNew(ps []*parcel, p *parcel) []*parcel {
+	for _, q := range ps {
+		if q == p {
+			return ps
+		}
+	}
+	return append(ps, p)
+}
+
+func (s *sender) put(k sentKey, this sent, o api.Offer) *parcel {
+	if s.cur == nil || s.cur.scope != k.scope {
+		s.cur = &parcel{best: map[salvor.Key]sent{}, scope: k.scope, done: make(chan struct{})}
+		p := s.cur
+		time.AfterFunc(parcelDelay, func() { s.flush(p) })
+	}
+	s.cur.offers = append(s.cur.offers, o)
+	s.cur.best[o.Key] = this
+	s.flying[k] = s.cur
+	return s.cur
+}
+
+// flush sends p unless it filled up meanwhile.
+func (s *sender) flush(p *parcel) {
+	s.mu.Lock()
+	mine := !p.sealed
+	p.sealed = true
+	if s.cur == p {
+		s.cur = nil
+	}
+	s.mu.Unlock()
+	if !mine {
+		return
+	}
+	select {
+	case s.full <- p:
+	case <-s.ended:
+		p.fail(context.Canceled)
+	}
+}
+
+// knows reports whether as much was acknowledged, under the scope of now.
+func (s *sender) knows(key salvor.Key, this sent) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.known(sentKey{key, s.version()}, this)
+}
+
+func (s *sender) known(k sentKey, this sent) bool {
+	if was, ok := s.young[k]; ok {
+		return was.covers(this)
+	}
+	was, ok := s.old[k]
+	if ok && was.covers(this) {
+		s.remember(k, was)
+		return true
+	}
+	return false
+}
+
+func (s *sender) remember(k sentKey, v sent) {
+	if len(s.young) >= filterHalf {
+		s.old, s.young = s.young, make(map[sentKey]sent, filterHalf)
+	}
+	s.young[k] = v
+}
+
+// run sends batches until ctx ends, then gives up what is left.
+func (s *sender) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	slots := make(chan struct{}, parcelsAtSea)
+	for {
+		select {
+		case <-ctx.Done():
+			s.abandon(ctx)
+			return
+		case p := <-s.full:
+			slots <- struct{}{}
+			wg.Go(func() {
+				s.deliver(ctx, p)
+				<-slots
+			})
+		}
+	}
+}
+
+// abandon fails whatever is still queued, so that nobody waits for ever.
+func (s *sender) abandon(ctx context.Context) {
+	close(s.ended)
+	for {
+		select {
+		case p := <-s.full:
+			p.fail(ctx.Err())
+		default:
+			return
+		}
+	}
+}
+
+// deliver sends one batch. A batch made under an older scope is judged again.
+func (s *sender) deliver(ctx context.Context, p *parcel) {
+	scope, offers := p.scope, p.offers
+	for {
+		err := s.call(ctx, api.Discovery{Crawl: s.crawl, Scope: scope, Items: offers})
+		if salvor.ClassOf(err) == salvor.Conflict && s.version() != scope {
+			scope = s.version()
+			for i := range offers {
+				offers[i] = s.recheck(offers[i])
+			}
+			continue
+		}
+		s.delivered(p, err)
+		return
+	}
+}
+
+func (s *sender) delivered(p *parcel, err error) {
+	s.mu.Lock()
+	for key, v := range p.best {
+		k := sentKey{key, p.scope}
+		if s.flying[k] == p {
+			delete(s.flying, k)
+		}
+		if err == nil {
+			s.remember(k, v)
+		}
+	}
+	s.mu.Unlock()
+	p.fail(err)
+}

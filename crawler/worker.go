@@ -1,0 +1,194 @@
+// Package crawler is the worker: it takes leases, fetches over the recording
+// transport, extracts links, writes records, and reports.
+//
+// It is for whoever runs a worker: `salvor save` in process, a cluster node
+// over the network. It guarantees that nothing starts without a valid lease or
+// faster than it allows; that an item is reported as saved only when its bytes
+// are durable and all its links were acknowledged; and that what was captured
+// before a crash is reported by the next run instead of being fetched again.
+package crawler
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"salvor/api"
+	"salvor/crawler/crawllog"
+	"salvor/crawler/fetch"
+	"salvor/crawler/scope"
+	"salvor/warc"
+	"salvor/warc/cdx"
+)
+
+// RobotsPolicy is what robots.txt means for a crawl.
+type RobotsPolicy uint8
+
+const (
+	RobotsObey   RobotsPolicy = iota // obey; when it cannot be had, go on slowly after a while
+	RobotsStrict                     // obey; when it cannot be had, wait
+	RobotsIgnore                     // record it, follow its sitemaps, obey nothing
+)
+
+// Config is what a worker needs. Nothing in it may be nil but the callbacks.
+type Config struct {
+	Coordinator  api.Coordinator
+	Crawl        api.Crawl
+	Name         string // persistent id; guarded by a lock on its spool
+	Fetch        *fetch.Client
+	Pool         *warc.Pool
+	Recovery     warc.Recovery // what Pool's opening found
+	Originals    *cdx.Originals
+	Log          *crawllog.Writer
+	LogOffset    int64 // lines before it belong to attempts that were reported
+	Scope        *scope.Scope
+	Robots       RobotsPolicy
+	RobotsAgents []string // product tokens, the most specific first
+	Tries        int
+	Connections  int
+	PerOrigin    int
+	Outlinks     bool // write metadata records with outlinks
+	CrawlDelay   bool // let robots.txt lower the rate
+	Deadline     time.Time
+	Logger       *slog.Logger
+
+	// SeedMoved is told, durably before the target is queued, that a seed
+	// redirects: the target becomes a seed, and the scope returned holds it.
+	SeedMoved func(ctx context.Context, from, to string) (*scope.Scope, error)
+	// Notice is told of things that happen once: an invalid certificate, a
+	// robots.txt that cannot be had.
+	Notice func(code, host, url, text string)
+}
+
+// Worker is one session's work on one crawl.
+type Worker struct {
+	c       Config
+	session *session
+	sched   *schedule
+	sender  *sender
+	tasks   chan task
+	dones   chan finished
+	rules   atomic.Pointer[judgement]
+	stats   counters
+
+	drain     context.Context
+	drainNow  context.CancelFunc
+	seedMoves sync.Mutex
+	told      sync.Map // notices given
+}
+
+// judgement is a scope and its version.
+type judgement struct {
+	*scope.Scope
+	version uint32
+}
+
+// New makes a worker; Run starts it.
+func New(c Config) *Worker {
+	w := &Worker{
+		c:     c,
+		sched: newSchedule(c.PerOrigin, c.RobotsAgents),
+		tasks: make(chan task),
+		dones: make(chan finished, heldMax),
+	}
+	w.stats.errors, w.stats.notes, w.stats.certs = map[string]int64{}, map[string]int64{}, map[[2]string]int64{}
+	w.rules.Store(&judgement{c.Scope, c.Crawl.Scope})
+	w.drain, w.drainNow = context.WithCancel(context.Background())
+	w.sender = newSender(c.Crawl.ID, func() uint32 { return w.rules.Load().version }, w.rejudge, w.discover)
+	return w
+}
+
+// Drain starts nothing more. Run returns when what is under way is settled.
+func (w *Worker) Drain() { w.drainNow() }
+
+// Pause stops or restarts all starts.
+func (w *Worker) Pause(on bool) { w.sched.freeze(on) }
+
+// SetPerOrigin changes how many exchanges may be under way with one origin.
+func (w *Worker) SetPerOrigin(n int) { w.sched.setPerOrigin(n) }
+
+// SetScope changes the scope everything is judged by from now on.
+func (w *Worker) SetScope(s *scope.Scope, version uint32) {
+	w.rules.Store(&judgement{s, version})
+}
+
+// Run works until the worker is drained, ctx ends or something fails for
+// good. When ctx ends it stops at once: what was captured is in the journal.
+func (w *Worker) Run(ctx context.Context) error {
+	s, err := openSession(ctx, w.c.Coordinator, w.c.Name)
+	if err != nil {
+		return err
+	}
+	w.session = s
+	after, stopAfter := context.WithCancel(ctx) // outlives the fetchers
+	defer stopAfter()
+	var back errgroup.Group
+	back.Go(func() error { w.sender.run(after); return nil })
+
+	// What the last run captured is reported before anything is leased:
+	// registering put it back into the queue.
+	err = w.recover(ctx)
+	if err == nil {
+		back.Go(func() error { return w.failing(w.keep(after, w.drain)) })
+		err = w.work(ctx)
+	}
+	stopAfter()
+	if kerr := back.Wait(); err == nil {
+		err = kerr
+	}
+	if ctx.Err() == nil {
+		err = firstError(err, w.c.Coordinator.End(ctx, s.id))
+	}
+	return firstError(err, ctx.Err())
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// failing drains the worker when one of its loops fails.
+func (w *Worker) failing(err error) error {
+	if err != nil {
+		w.Drain()
+	}
+	return err
+}
+
+// work runs dispatcher, fetchers and committer until drained.
+func (w *Worker) work(ctx context.Context) error {
+	dispatch, stop := context.WithCancel(ctx)
+	defer stop()
+	defer context.AfterFunc(w.drain, func() { stop(); w.sched.clear() })()
+	go w.sched.dispatch(dispatch, w.tasks)
+
+	var commits, fetchers errgroup.Group
+	commits.Go(func() error { return w.failing(w.commit(ctx)) })
+	for range w.c.Connections {
+		fetchers.Go(func() error { return w.failing(w.fetchAll(ctx)) })
+	}
+	err := fetchers.Wait()
+	close(w.dones)
+	return firstError(err, commits.Wait())
+}
+
+// fetchAll is one fetcher: it visits items until there are no more.
+func (w *Worker) fetchAll(ctx context.Context) error {
+	d := w.c.Fetch.NewDriver()
+	var failed error
+	for x := range w.tasks {
+		if failed == nil && ctx.Err() == nil {
+			failed = w.failing(w.visit(ctx, d, x))
+		}
+		w.sched.landed(x)
+	}
+	return stopped(ctx, failed)
+}
