@@ -18,12 +18,12 @@ import (
 	"salvor/storage/durable"
 )
 
-// unlisted are the directories whose files change after the crawl: its state,
-// and the switches people turn.
-var unlisted = map[string]bool{"state": true, "control": true}
+// unlisted is what changes after the crawl: its state, the switches people
+// turn, and this program's own log, which tells the end of the run too.
+var unlisted = map[string]bool{"state": true, "control": true, "salvor.log": true}
 
 // Manifest writes manifest-sha256.txt: a line "<hex>  <path>" for every file of
-// the archive but itself, state/, control/ and hidden files, in the order of
+// the archive but itself, state/, control/, salvor.log and hidden files, in the order of
 // their paths. `sha256sum -c manifest-sha256.txt` in dir checks it (RFC 8493
 // 2.1.3 has the same form).
 //

@@ -1,0 +1,52 @@
+package rescue
+
+import (
+	"context"
+	"time"
+
+	"salvor/api"
+	"salvor/cmd/salvor/internal/job"
+)
+
+// count sums up the archive's segments.
+func (r *rescue) count(ctx context.Context, res *job.Result) error {
+	segs, err := r.node.Segments(ctx)
+	for _, s := range segs {
+		if s.State >= api.SegmentSealed {
+			res.Segments++
+			res.Bytes += s.Bytes
+		}
+	}
+	return err
+}
+
+// maxSamples bounds the report's plot; when it is full every other one goes.
+const maxSamples = 2000
+
+// addSample remembers the counters, durably: the plot and the times of a run
+// that is killed must not be lost.
+func (r *rescue) addSample(t api.Totals) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m := &r.memory
+	if len(m.Samples) >= maxSamples {
+		kept := m.Samples[:0]
+		for i := 0; i < len(m.Samples); i += 2 {
+			kept = append(kept, m.Samples[i])
+		}
+		m.Samples = kept
+	}
+	m.Samples = append(m.Samples, sample{At: time.Now(), URLs: t.Captures, Bytes: t.Bytes})
+	m.Runs[len(m.Runs)-1].Seen = time.Now()
+	m.LogOffset, r.logMark = r.logMark, r.log.Offset() // the mark before last: what it covers was reported
+	return m.save(r.job.Dir)
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+package rescue
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"salvor/cmd/salvor/internal/archive"
+	"salvor/storage/durable"
+)
+
+// memory is what a resume must know beside the frontier: small, and replaced
+// as a whole before anything depends on it.
+type memory struct {
+	Scope    string   `json:"scope"`              // fingerprint of the scope in force
+	Moved    []move   `json:"moved,omitempty"`    // seeds that redirected, in order
+	Excludes []string `json:"excludes,omitempty"` // live rules of DIR/control last in force
+	Runs     []span   `json:"runs"`               // of the archive, this one last
+	Samples  []sample `json:"samples,omitempty"`  // of throughput, all runs
+	Mended   []mended `json:"mended,omitempty"`   // segments that a crash left open
+
+	Certificates []certificate `json:"certificates,omitempty"` // invalid ones met
+
+	LogOffset   int64 `json:"log_offset"`   // of crawl.log: lines before it were reported
+	LogArchived int64 `json:"log_archived"` // of crawl.log: what is in a segment
+}
+
+// move is a seed's redirect: its target is a seed too.
+type move struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+}
+
+// span is one run.
+type span struct {
+	Begin time.Time `json:"begin"`
+	End   time.Time `json:"end,omitzero"` // zero: the process was killed
+	Seen  time.Time `json:"seen"`         // alive
+	Why   string    `json:"why,omitempty"`
+}
+
+type mended struct {
+	Segment string `json:"segment"`
+	Cut     int64  `json:"cut"`
+	Records int64  `json:"records"`
+}
+
+type certificate struct {
+	Host     string `json:"host"`
+	Problem  string `json:"problem"`
+	Captures int64  `json:"captures"`
+}
+
+// sample is the crawl's counters at one moment.
+type sample struct {
+	At    time.Time `json:"at"`
+	URLs  int64     `json:"urls"`
+	Bytes int64     `json:"bytes"`
+}
+
+const memoryFile = "rescue.json"
+
+func (m *memory) load(d *archive.Dir) error {
+	b, err := os.ReadFile(d.State(memoryFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return durable.Error(err, "read", d.State(memoryFile))
+	}
+	return json.Unmarshal(b, m)
+}
+
+func (m *memory) save(d *archive.Dir) error {
+	return durable.WriteFile(d.State(memoryFile), func(w io.Writer) error { return json.NewEncoder(w).Encode(m) })
+}

@@ -1,0 +1,273 @@
+package rescue
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"salvor"
+	"salvor/api"
+	"salvor/cmd/salvor/internal/job"
+	"salvor/cmd/salvor/internal/progress"
+	"salvor/coordinator"
+	"salvor/crawler"
+	"salvor/crawler/canon"
+	"salvor/crawler/crawllog"
+	"salvor/crawler/fetch"
+	"salvor/crawler/scope"
+	"salvor/storage"
+	"salvor/storage/file"
+	"salvor/warc"
+	"salvor/warc/cdx"
+)
+
+// rescue is one crawl's open archive. Its fields are set in the order in
+// which open opens them and released in reverse by close.
+type rescue struct {
+	job      job.Job
+	store    storage.Store
+	node     *coordinator.Node
+	crawl    api.Crawl
+	memory   memory // what the state directory remembers beside the frontier
+	scope    *scope.Scope
+	log      *crawllog.Writer
+	client   *fetch.Client
+	pool     *warc.Pool
+	recovery warc.Recovery
+	worker   *crawler.Worker
+
+	mu      sync.Mutex // guards memory, scope and crawl once the worker runs
+	begun   time.Time
+	phase   progress.Phase
+	shown   progress.Snapshot
+	rates   map[string]salvor.Pace
+	logMark int64 // crawl.log's length at the sample before
+	detail  string
+	widened bool // links that were left outside may belong now
+	narrow  bool // queued items may not belong any more
+}
+
+// open opens or makes everything the job needs. Nothing is left open when it
+// fails.
+func open(ctx context.Context, j job.Job) (r *rescue, err error) {
+	r = &rescue{job: j, begun: time.Now(), phase: progress.Starting}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.close(context.WithoutCancel(ctx), false))
+		}
+	}()
+	r.show(progress.Starting)
+	for _, step := range []func(context.Context) error{
+		r.openStore, r.openNode, r.openCrawl, r.openLog, r.openClient, r.openPool, r.openWorker,
+	} {
+		if err := step(ctx); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+// close lets go of everything; clean says that the coordinator may take its
+// last snapshot.
+func (r *rescue) close(ctx context.Context, clean bool) (err error) {
+	if r.pool != nil {
+		err = errors.Join(err, r.pool.Close(ctx))
+	}
+	if r.client != nil {
+		err = errors.Join(err, r.client.Close())
+	}
+	if r.log != nil {
+		err = errors.Join(err, r.log.Close())
+	}
+	if r.node != nil && clean {
+		err = errors.Join(err, r.node.Close(ctx))
+	}
+	return err
+}
+
+func (r *rescue) openStore(context.Context) (err error) {
+	r.store, err = file.Open(r.job.Dir.Path())
+	return err
+}
+
+func (r *rescue) openNode(ctx context.Context) (err error) {
+	r.node, err = coordinator.Start(ctx, coordinator.Config{
+		Dir: r.job.Dir.State("coordinator"), Logger: r.job.Logger,
+	})
+	return err
+}
+
+// openCrawl finds the round's crawl or creates it, and compiles its scope.
+func (r *rescue) openCrawl(ctx context.Context) (err error) {
+	if err := r.memory.load(r.job.Dir); err != nil {
+		return err
+	}
+	r.memory.Runs = append(r.memory.Runs, span{Begin: r.begun, Seen: r.begun})
+	s := &r.job.Settings
+	c := api.Crawl{
+		Name: fmt.Sprintf("round-%d", r.job.Round), State: salvor.CrawlRunning, Canon: canon.Version, Scope: 1,
+		Ceiling: s.Pace(), Start: startPace(s), Tries: uint16(s.Tries), Created: time.Now().UnixMilli(),
+	}
+	if c.Settings, err = json.Marshal(s); err != nil {
+		return fmt.Errorf("write settings: %w", err)
+	}
+	if r.job.Round > 1 {
+		c.Basis = salvor.CrawlID(r.job.Round - 1)
+	}
+	found, err := r.node.CreateCrawl(ctx, c)
+	if err != nil {
+		return err
+	}
+	if r.scope, err = scope.Compile(r.scopeRules()); err != nil {
+		return err
+	}
+	return r.adopt(ctx, found, c)
+}
+
+// startPace is what a host begins with: two requests a second, less where the
+// ceiling is lower.
+func startPace(s *job.Settings) salvor.Pace {
+	if s.Pace() >= salvor.Unlimited {
+		return salvor.Unlimited
+	}
+	return min(salvor.PerSecond(2), s.Pace())
+}
+
+// adopt brings a crawl that was found up to this run's settings. A scope that
+// differs from the stored one gets a new version, so that everybody judges anew.
+func (r *rescue) adopt(ctx context.Context, found, want api.Crawl) error {
+	want.ID, want.HashKey, want.Created, want.Scope = found.ID, found.HashKey, found.Created, found.Scope
+	if !r.job.Settings.Deadline.IsZero() {
+		want.Deadline = r.job.Settings.Deadline.UnixMilli()
+	}
+	print := r.scopePrint()
+	if print != r.memory.Scope && r.memory.Scope != "" {
+		want.Scope++
+		r.widened, r.narrow = true, true
+	}
+	r.crawl = want
+	if err := r.node.SetCrawl(ctx, want); err != nil {
+		return err
+	}
+	r.memory.Scope = print
+	return r.memory.save(r.job.Dir)
+}
+
+func (r *rescue) openLog(context.Context) (err error) {
+	r.log, err = crawllog.Open(r.job.Dir.Path("crawl.log"))
+	return err
+}
+
+func (r *rescue) openClient(context.Context) (err error) {
+	spool := r.job.Dir.Spool("bodies")
+	if err := os.MkdirAll(spool, 0o755); err != nil {
+		return err
+	}
+	r.client, err = fetch.New(fetchConfig(&r.job.Settings, spool))
+	return err
+}
+
+// openPool mends what a crash left open and reads which payloads are known.
+func (r *rescue) openPool(ctx context.Context) (err error) {
+	r.show(progress.Mending)
+	s := &r.job.Settings
+	r.pool, r.recovery, err = warc.Open(ctx, warc.PoolConfig{
+		Dir: r.job.Dir.Spool("segments"), Store: r.store, Writers: writers, MaxSize: s.WARCMaxSize,
+		MaxAge: segmentAge, Prefix: filePrefix(s.WARCPrefix), Node: "local", Info: r.warcinfo,
+		OpenSegment: func(ctx context.Context, name string) (salvor.SegmentID, error) {
+			return r.node.OpenSegment(ctx, api.Call{}, name)
+		},
+		OnSealed: r.node.SetSegment, OnStored: r.node.SetSegment,
+		OnError: func(err error) { r.notice(progress.Note, "segment", "", err.Error()) },
+	})
+	for _, m := range r.recovery.Segments {
+		r.memory.Mended = append(r.memory.Mended, mended{Segment: m.Name, Cut: m.Cut, Records: int64(m.Entries)})
+		if m.Cut > 0 || m.Lost > 0 {
+			r.notice(progress.Note, "segment_mended", "", fmt.Sprintf("mended %s: %d bytes of incomplete records cut off", m.Name, m.Cut))
+		}
+	}
+	return err
+}
+
+// filePrefix keeps letters, digits, - and _ of a segment's prefix: a host's
+// name has dots, and file names are taken apart at them.
+func filePrefix(s string) string {
+	clean := strings.Map(func(r rune) rune {
+		if r == '-' || r == '_' || '0' <= r && r <= '9' || 'a' <= r|0x20 && r|0x20 <= 'z' {
+			return r
+		}
+		return '-'
+	}, s)
+	return clean[:min(len(clean), 80)]
+}
+
+const (
+	// writers is how many segments are open at once: two keep two cores busy.
+	writers = 2
+	// segmentAge seals a segment on one machine (architecture 7).
+	segmentAge = time.Hour
+)
+
+func (r *rescue) openWorker(context.Context) error {
+	originals, err := r.originals()
+	if err != nil {
+		return err
+	}
+	s := &r.job.Settings
+	r.worker = crawler.New(crawler.Config{
+		Coordinator: r.node, Crawl: r.crawl, Name: "local", Fetch: r.client, Pool: r.pool,
+		Recovery: r.recovery, Originals: originals, Log: r.log, LogOffset: r.memory.LogOffset, Scope: r.scope,
+		Robots: robotsPolicy(s.Robots), RobotsAgents: []string{s.RobotsAgent},
+		Tries: s.Tries, Connections: s.Connections, PerOrigin: s.PerOrigin, Outlinks: s.WARCOutlinks,
+		CrawlDelay: !s.MaxRateGiven, Deadline: s.Deadline, Logger: r.job.Logger,
+		SeedMoved: r.seedMoved,
+		Notice: func(code, host, url, text string) {
+			r.job.Progress.Notice(progress.Notice{Level: progress.Note, At: time.Now(), Code: code, Host: host, URL: url, Text: text})
+		},
+	})
+	return nil
+}
+
+// originals are the payloads that revisits may point at: those of the CDXJ
+// files beside stored segments, the newest last.
+func (r *rescue) originals() (*cdx.Originals, error) {
+	o := cdx.NewOriginals(originalsMax)
+	names, err := filepath.Glob(r.job.Dir.WARC("*.cdxj"))
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range names {
+		if err := loadOriginals(o, n); err != nil {
+			return nil, fmt.Errorf("read payload digests of %s: %w", n, err)
+		}
+	}
+	return o, nil
+}
+
+func loadOriginals(o *cdx.Originals, name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return o.Load(f)
+}
+
+// originalsMax bounds the table of payload digests: about 100 MB.
+const originalsMax = 500_000
+
+func robotsPolicy(s string) crawler.RobotsPolicy {
+	switch s {
+	case "strict":
+		return crawler.RobotsStrict
+	case "ignore":
+		return crawler.RobotsIgnore
+	}
+	return crawler.RobotsObey
+}

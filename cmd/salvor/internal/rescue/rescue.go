@@ -1,0 +1,66 @@
+// Package rescue is the engine of `salvor save`: every role of a node in one
+// process, for one crawl, on one directory.
+//
+// It opens what an archive directory holds (frontier, segments, log), runs a
+// worker on it until nothing is left, a limit is reached or somebody says
+// stop, then seals, reports and lets go. Whatever ends the process, the next
+// run on the directory goes on where the last durable acknowledgement was.
+package rescue
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"salvor"
+	"salvor/cmd/salvor/internal/job"
+	"salvor/cmd/salvor/internal/progress"
+)
+
+// Engine carries jobs out. Its zero value is ready.
+type Engine struct{}
+
+var _ job.Engine = Engine{}
+
+// Run crawls as the job says; see job.Engine.
+func (Engine) Run(ctx context.Context, j job.Job) (job.Result, error) {
+	r, err := open(ctx, j)
+	if err != nil {
+		return job.Result{}, err
+	}
+	res, err := r.run(ctx)
+	return res, errors.Join(err, r.close(context.WithoutCancel(ctx), ctx.Err() == nil))
+}
+
+// run is the life of a crawl's process, from its first request to its report.
+func (r *rescue) run(ctx context.Context) (job.Result, error) {
+	if err := r.roomLeft(); err != nil {
+		return job.Result{}, err
+	}
+	if err := r.seed(ctx); err != nil {
+		return job.Result{}, err
+	}
+	r.show(progress.Crawling)
+	reason, err := r.work(ctx)
+	if ctx.Err() != nil {
+		return job.Result{Reason: job.Interrupted, Final: r.snapshot(ctx)}, nil
+	}
+	if err != nil && salvor.ClassOf(err) != salvor.Exhausted {
+		return job.Result{}, err
+	}
+	if err != nil {
+		reason = job.NoSpace
+		r.detail = err.Error()
+	}
+	return r.finish(ctx, reason)
+}
+
+// work runs the worker and watches it.
+func (r *rescue) work(ctx context.Context) (job.Reason, error) {
+	worked := make(chan error, 1)
+	go func() { worked <- r.worker.Run(ctx) }()
+	w := watch{rescue: r, tick: time.NewTicker(watchEvery)}
+	defer w.tick.Stop()
+	reason, err := w.until(ctx, worked)
+	return reason, err
+}

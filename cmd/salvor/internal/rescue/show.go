@@ -1,0 +1,83 @@
+package rescue
+
+import (
+	"context"
+	"time"
+
+	"salvor"
+	"salvor/api"
+	"salvor/cmd/salvor/internal/progress"
+)
+
+// busiest is how many hosts a snapshot names.
+const busiest = 20
+
+// show tells the printer what the engine is at.
+func (r *rescue) show(p progress.Phase) {
+	r.phase = p
+	r.shown.Phase = p
+	r.job.Progress.Update(r.shown)
+}
+
+func (r *rescue) pausedNow(on bool) {
+	switch {
+	case on && r.phase == progress.Crawling:
+		r.show(progress.Paused)
+	case !on && r.phase == progress.Paused:
+		r.show(progress.Crawling)
+	}
+}
+
+// update hands the printer fresh counters.
+func (r *rescue) update(ctx context.Context, t api.Totals) {
+	r.shown = fromTotals(t)
+	r.shown.Phase = r.phase
+	r.shown.Errors = r.worker.Stats().Errors
+	r.shown.Hosts = r.hosts(ctx)
+	r.job.Progress.Update(r.shown)
+}
+
+// snapshot is the counters of now.
+func (r *rescue) snapshot(ctx context.Context) progress.Snapshot {
+	if t, err := r.node.Totals(ctx, r.crawl.ID); err == nil {
+		r.update(ctx, t)
+	}
+	return r.shown
+}
+
+func fromTotals(t api.Totals) progress.Snapshot {
+	o := t.Outcomes
+	return progress.Snapshot{
+		Saved: o[salvor.Saved], Revisits: o[salvor.Revisit], Gone: o[salvor.Gone], Refused: o[salvor.Refused],
+		Failed: o[salvor.Failed], Excluded: o[salvor.Excluded], TooBig: o[salvor.TooBig],
+		Known: t.Accepted, Queued: t.Queued, Waiting: t.Waiting, Leased: t.Leased,
+		Captures: t.Captures, Bytes: t.Bytes,
+	}
+}
+
+func (r *rescue) hosts(ctx context.Context) []progress.Host {
+	hs, err := r.node.Hosts(ctx, r.crawl.ID, busiest)
+	if err != nil {
+		return nil
+	}
+	out := make([]progress.Host, 0, len(hs))
+	for _, h := range hs {
+		p := progress.Host{
+			Name: h.Name, Open: h.Totals.Open(), Saved: h.Totals.Outcomes[salvor.Saved],
+			Captures: h.Totals.Captures, Rate: h.Rate.PerSecond(), Why: h.Note,
+		}
+		if h.Rate >= salvor.Unlimited {
+			p.Rate = 0
+		}
+		if until := time.UnixMilli(h.Blocked); h.Blocked > 0 && until.After(time.Now()) && p.Why == "" {
+			p.Why = "waits until " + until.Format("15:04:05")
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// notice tells the operator something.
+func (r *rescue) notice(l progress.Level, code, host, text string) {
+	r.job.Progress.Notice(progress.Notice{Level: l, At: time.Now(), Code: code, Host: host, Text: text})
+}

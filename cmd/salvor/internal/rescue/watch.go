@@ -1,0 +1,164 @@
+package rescue
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"salvor"
+	"salvor/api"
+	"salvor/cmd/salvor/internal/control"
+	"salvor/cmd/salvor/internal/job"
+	"salvor/cmd/salvor/internal/progress"
+)
+
+const (
+	// watchEvery is how often the crawl's counters are looked at.
+	watchEvery = 250 * time.Millisecond
+	// sampleEvery is the distance of the report's throughput samples.
+	sampleEvery = 5 * time.Second
+)
+
+// watch looks at a crawl while its worker runs, and ends it when it is done,
+// or a limit, the deadline or the operator says so.
+type watch struct {
+	*rescue
+	tick     *time.Ticker
+	reason   job.Reason // why the worker was drained; "" it was not
+	idle     *api.Totals
+	sampled  time.Time
+	roomAt   time.Time
+	drainSig <-chan struct{}
+}
+
+// until waits for the worker's end.
+func (w *watch) until(ctx context.Context, worked <-chan error) (job.Reason, error) {
+	w.drainSig = w.job.Drain
+	for {
+		select {
+		case err := <-worked:
+			return w.ended(ctx, err)
+		case <-w.drainSig:
+			w.drainSig = nil
+			w.drain(job.Interrupted)
+		case c := <-w.job.Control:
+			if err := w.obey(ctx, c); err != nil {
+				w.notice(progress.Error, "control", "", fmt.Sprintf("order not carried out: %v", err))
+			}
+		case <-w.tick.C:
+			if err := w.look(ctx); err != nil && ctx.Err() == nil {
+				w.worker.Drain()
+				return "", firstError(<-worked, err)
+			}
+		}
+	}
+}
+
+func (w *watch) ended(ctx context.Context, err error) (job.Reason, error) {
+	if w.reason == "" {
+		w.reason = job.Interrupted
+	}
+	return w.reason, err
+}
+
+// drain lets the worker finish what is under way; the first reason holds.
+func (w *watch) drain(why job.Reason) {
+	if w.reason != "" {
+		return
+	}
+	w.reason = why
+	if why != job.Done {
+		w.show(progress.Draining)
+	}
+	w.worker.Drain()
+}
+
+// look reads the counters: shows them, and finds ends.
+func (w *watch) look(ctx context.Context) error {
+	t, err := w.node.Totals(ctx, w.crawl.ID)
+	if err != nil {
+		return err
+	}
+	w.update(ctx, t)
+	w.checkRoom()
+	if err := w.sample(t); err != nil {
+		return err
+	}
+	switch {
+	case w.reason != "":
+	case w.finished(t):
+		w.drain(job.Done)
+	case !w.job.Settings.Deadline.IsZero() && time.Now().After(w.job.Settings.Deadline):
+		w.drain(job.Deadline)
+	case w.limited(t):
+		w.drain(job.Limit)
+	}
+	return nil
+}
+
+// finished needs two looks in a row that show nothing open and nothing newly
+// accepted (protocol 7).
+func (w *watch) finished(t api.Totals) bool {
+	was := w.idle
+	w.idle = nil
+	if t.Open() > 0 || t.Accepted == 0 {
+		return false
+	}
+	w.idle = &t
+	return was != nil && was.Accepted == t.Accepted
+}
+
+// limited compares with what this archive may hold in all.
+func (w *watch) limited(t api.Totals) bool {
+	s := &w.job.Settings
+	return (s.LimitURLs > 0 && t.Captures >= s.LimitURLs) || (s.LimitBytes > 0 && t.Bytes >= s.LimitBytes)
+}
+
+func (w *watch) sample(t api.Totals) error {
+	if time.Since(w.sampled) < sampleEvery {
+		return nil
+	}
+	w.sampled = time.Now()
+	return w.addSample(t)
+}
+
+// obey carries out what DIR/control asks for.
+func (w *watch) obey(ctx context.Context, c control.Change) error {
+	s := c.State
+	if s.Stop {
+		w.drain(job.Interrupted)
+	}
+	w.worker.Pause(s.Paused)
+	w.pausedNow(s.Paused)
+	if s.PerOrigin > 0 {
+		w.worker.SetPerOrigin(s.PerOrigin)
+	} else {
+		w.worker.SetPerOrigin(w.job.Settings.PerOrigin)
+	}
+	if err := w.setRates(ctx, s.Rates); err != nil {
+		return err
+	}
+	return w.exclude(ctx, s.Exclude)
+}
+
+// setRates sets the ceilings the file names, and puts back those it named
+// before and names no more.
+func (w *watch) setRates(ctx context.Context, rates map[string]salvor.Pace) error {
+	for host := range w.rates {
+		if _, still := rates[host]; !still {
+			if err := w.node.SetCeiling(ctx, w.crawl.ID, host, w.job.Settings.Pace()); err != nil {
+				return err
+			}
+		}
+	}
+	for host, p := range rates {
+		if w.rates[host] == p {
+			continue
+		}
+		if err := w.node.SetCeiling(ctx, w.crawl.ID, host, p); err != nil {
+			return err
+		}
+	}
+	w.rates = rates
+	return nil
+}
