@@ -2,6 +2,7 @@ package crawler
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -129,7 +130,7 @@ func (w *Worker) robotsAway(x task, v verdict) (verdict, *api.Robots) {
 		patience = min(patience, time.Until(w.c.Deadline)/100)
 	}
 	at := time.Now()
-	w.notice("robots_unreachable", x, v.reason)
+	w.notice("robots_unreachable", x, w.robotsTrouble(x, v, patience))
 	if w.c.Robots != RobotsIgnore && (w.c.Robots == RobotsStrict || int(x.Attempts)+1 < robotsAttempts) {
 		v.verb, v.outcome = api.VerbRetry, salvor.Open
 		v.retry = max(v.retryAfter, at.Add(max(patience/robotsAttempts, time.Second)).UnixMilli())
@@ -141,4 +142,20 @@ func (w *Worker) robotsAway(x task, v verdict) (verdict, *api.Robots) {
 		w.sched.slow(x, unreachableDelay)
 	}
 	return v, &api.Robots{Origin: x.Origin, Status: api.RobotsUnreachable, Fetched: at.UnixMilli()}
+}
+
+// robotsTrouble says what happens next.
+func (w *Worker) robotsTrouble(x task, v verdict, patience time.Duration) string {
+	why := v.reason
+	if v.detail != "" {
+		why = v.detail
+	}
+	next := fmt.Sprintf("asking again for %v, then its pages are fetched slowly", patience.Round(time.Second))
+	switch w.c.Robots {
+	case RobotsStrict:
+		next = "asking again until it answers, since --robots strict"
+	case RobotsIgnore:
+		next = "going on without, since --robots ignore"
+	}
+	return fmt.Sprintf("robots.txt of %s cannot be had (%s): %s", x.Origin, why, next)
 }

@@ -19,6 +19,7 @@ type verdict struct {
 	verb       api.Verb
 	outcome    salvor.Outcome
 	reason     string
+	detail     string // for people: the error's own words
 	status     int
 	retry      int64 // Unix ms
 	throttled  bool  // 429 or 503: the host asks for less
@@ -132,7 +133,7 @@ func judgeError(it salvor.Item, err error, tries int, at time.Time) verdict {
 	if !ok {
 		return v.lastOr(it, tries, at)
 	}
-	v.reason, v.status = string(fe.Class), fe.Status()
+	v.reason, v.status, v.detail = string(fe.Class), fe.Status(), fe.Err.Error()
 	v.unanswered = fe.Transient()
 	if !fe.Transient() {
 		return v

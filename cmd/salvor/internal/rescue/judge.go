@@ -33,9 +33,10 @@ func (r *rescue) scopeRules() scope.Rules {
 	return rules
 }
 
-// scopePrint tells whether two runs judge alike.
+// scopePrint tells whether two runs judge alike. Permitted addresses count:
+// what was refused for its address is judged anew when more are permitted.
 func (r *rescue) scopePrint() string {
-	b, err := json.Marshal(r.scopeRules())
+	b, err := json.Marshal([]any{r.scopeRules(), r.job.Settings.AllowNet, r.job.Settings.Robots})
 	if err != nil {
 		return "" // plain strings and numbers always marshal
 	}

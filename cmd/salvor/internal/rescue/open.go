@@ -47,7 +47,8 @@ type rescue struct {
 	phase   progress.Phase
 	shown   progress.Snapshot
 	rates   map[string]salvor.Pace
-	logMark int64 // crawl.log's length at the sample before
+	refused map[string]string // address by host, for the remedy
+	logMark int64             // crawl.log's length at the sample before
 	detail  string
 	widened bool // links that were left outside may belong now
 	narrow  bool // queued items may not belong any more
@@ -56,7 +57,7 @@ type rescue struct {
 // open opens or makes everything the job needs. Nothing is left open when it
 // fails.
 func open(ctx context.Context, j job.Job) (r *rescue, err error) {
-	r = &rescue{job: j, begun: time.Now(), phase: progress.Starting}
+	r = &rescue{job: j, begun: time.Now(), phase: progress.Starting, refused: map[string]string{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, r.close(context.WithoutCancel(ctx), false))
@@ -226,10 +227,7 @@ func (r *rescue) openWorker(context.Context) error {
 		Robots: robotsPolicy(s.Robots), RobotsAgents: []string{s.RobotsAgent},
 		Tries: s.Tries, Connections: s.Connections, PerOrigin: s.PerOrigin, Outlinks: s.WARCOutlinks,
 		CrawlDelay: !s.MaxRateGiven, Deadline: s.Deadline, Logger: r.job.Logger,
-		SeedMoved: r.seedMoved,
-		Notice: func(code, host, url, text string) {
-			r.job.Progress.Notice(progress.Notice{Level: progress.Note, At: time.Now(), Code: code, Host: host, URL: url, Text: text})
-		},
+		SeedMoved: r.seedMoved, Notice: r.tell,
 	})
 	return nil
 }

@@ -29,6 +29,9 @@ func (r *rescue) finish(ctx context.Context, reason job.Reason) (job.Result, err
 		reason = job.Failed
 	}
 	r.endRun(reason)
+	if err := r.closeCrawl(ctx, reason); err != nil {
+		return job.Result{}, err
+	}
 	r.show(progress.Sealing)
 	sealed := r.seal(ctx)
 	if sealed != nil && salvor.ClassOf(sealed) != salvor.Exhausted {
@@ -47,6 +50,18 @@ func (r *rescue) finish(ctx context.Context, reason job.Reason) (job.Result, err
 	r.phase = progress.Ended
 	res.Final = r.snapshot(ctx)
 	return res, r.count(ctx, &res)
+}
+
+// closeCrawl says that nothing is open any more; the frontier refuses it
+// otherwise. A later run opens the crawl again.
+func (r *rescue) closeCrawl(ctx context.Context, why job.Reason) error {
+	if !why.Final() {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.crawl.State = salvor.CrawlFinished
+	return r.node.SetCrawl(ctx, r.crawl)
 }
 
 func (r *rescue) endRun(why job.Reason) {

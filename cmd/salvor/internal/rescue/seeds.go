@@ -123,6 +123,7 @@ func (r *rescue) troubles(ctx context.Context) []job.SeedTrouble {
 			continue
 		}
 		if t := trouble(s.URL, k); t.Kind != "" {
+			t.Address = r.refusedAt(u.Host)
 			out = append(out, t)
 		}
 	}

@@ -2,6 +2,7 @@ package rescue
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"salvor"
@@ -80,4 +81,24 @@ func (r *rescue) hosts(ctx context.Context) []progress.Host {
 // notice tells the operator something.
 func (r *rescue) notice(l progress.Level, code, host, text string) {
 	r.job.Progress.Notice(progress.Notice{Level: l, At: time.Now(), Code: code, Host: host, Text: text})
+}
+
+// tell passes on what the worker noticed, and remembers which address a host
+// was refused for: people must be told which to allow.
+func (r *rescue) tell(code, host, url, text string) {
+	if code == "refused_address" {
+		if _, addr, ok := strings.Cut(text, "address "); ok {
+			addr, _, _ = strings.Cut(addr, " ")
+			r.mu.Lock()
+			r.refused[host] = addr
+			r.mu.Unlock()
+		}
+	}
+	r.job.Progress.Notice(progress.Notice{Level: progress.Note, At: time.Now(), Code: code, Host: host, URL: url, Text: text})
+}
+
+func (r *rescue) refusedAt(host string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.refused[host]
 }
