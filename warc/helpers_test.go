@@ -195,3 +195,12 @@ func memberAt(t testing.TB, path string, off, n int64) (*Record, []byte) {
 	}
 	return rec, block
 }
+
+func readFile(t testing.TB, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
