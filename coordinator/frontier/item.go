@@ -162,13 +162,13 @@ func decodeHead(r *reader, h *head) (flags byte) {
 	h.outcome = salvor.Outcome(r.byte())
 	h.class = salvor.Class(r.byte())
 	h.band = salvor.Band(r.byte())
-	h.links = uint16(r.uint())
+	h.links = uint16(r.small(1<<16 - 1))
 	h.embeds = r.byte()
 	h.extra = r.byte()
-	h.scope = uint32(r.uint())
-	h.round = uint32(r.uint())
+	h.scope = uint32(r.small(1<<32 - 1))
+	h.round = uint32(r.small(1<<32 - 1))
 	if f&hasTries != 0 {
-		h.attempts = uint16(r.uint())
+		h.attempts = uint16(r.small(1<<16 - 1))
 	}
 	if f&hasExpiry != 0 {
 		h.expiry = r.int()
@@ -196,7 +196,7 @@ func decodeItem(s string) (*item, bool) {
 	if f&hasRequest != 0 {
 		it.decodeRequest(&r, f)
 	}
-	return it, r.end()
+	return it, r.end() && f == it.flags()
 }
 
 func (a *answer) decode(r *reader, f byte) {
