@@ -22,17 +22,18 @@ var million = flag.Int("urls", 0, "thousands of known URLs in TestMemory; 10000 
 type bench struct {
 	testing.TB
 	m       *Machine
+	dir     string
 	index   uint64
 	request uint64
-	last    time.Time
 }
 
 func newBench(tb testing.TB, cache int64) *bench {
-	m, err := Open(tb.TempDir(), Options{CacheBytes: cache})
+	dir := tb.TempDir()
+	m, err := Open(dir, Options{CacheBytes: cache})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	b := &bench{TB: tb, m: m}
+	b := &bench{TB: tb, m: m, dir: dir}
 	b.do(&CreateCrawl{api.Crawl{ID: 1, Name: "bench", State: salvor.CrawlRunning, Start: salvor.Unlimited}})
 	b.do(&Register{Worker: "w", Session: 1})
 	return b
@@ -271,6 +272,18 @@ func TestMemory(t *testing.T) {
 	t.Logf("%d URLs in %v: resident %d MB (heap %d MB), on disk %d MB, block cache %d MB with %d hits and %d misses",
 		thousands*1000, took.Round(time.Millisecond), rss>>20, heap>>20, metrics.DiskSpaceUsage()>>20,
 		metrics.BlockCache.Size>>20, metrics.BlockCache.Hits, metrics.BlockCache.Misses)
+	x.close()
+	start = time.Now()
+	m, err := Open(x.dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.m = m
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("opening took %v", took)
+	} else {
+		t.Logf("opened again in %v", took)
+	}
 	if rss > 1<<30 {
 		t.Errorf("%d MB are resident", rss>>20)
 	}

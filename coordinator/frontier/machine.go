@@ -152,7 +152,9 @@ type quiet struct{}
 func (quiet) Infof(string, ...any)  {}
 func (quiet) Errorf(string, ...any) {}
 
-// Fatalf is called when Pebble cannot go on: its files are not what it wrote.
+// Fatalf is called when Pebble cannot go on and must not return: its list of
+// files could not be written, or its files are not what it wrote. The process
+// ends as if it was killed; the log leads on from what was flushed.
 func (quiet) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
 
 // Open opens the state in dir, or makes an empty one.

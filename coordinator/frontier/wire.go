@@ -10,13 +10,12 @@ import (
 // varints, length-prefixed strings, fixed byte arrays.
 type writer struct{ b []byte }
 
-func (w *writer) byte(v byte)      { w.b = append(w.b, v) }
-func (w *writer) uint(v uint64)    { w.b = binary.AppendUvarint(w.b, v) }
-func (w *writer) int(v int64)      { w.b = binary.AppendVarint(w.b, v) }
-func (w *writer) raw(v []byte)     { w.b = append(w.b, v...) }
-func (w *writer) string(v string)  { w.uint(uint64(len(v))); w.b = append(w.b, v...) }
-func (w *writer) bytes(v []byte)   { w.uint(uint64(len(v))); w.b = append(w.b, v...) }
-func (w *writer) fixed64(v uint64) { w.b = binary.BigEndian.AppendUint64(w.b, v) }
+func (w *writer) byte(v byte)     { w.b = append(w.b, v) }
+func (w *writer) uint(v uint64)   { w.b = binary.AppendUvarint(w.b, v) }
+func (w *writer) int(v int64)     { w.b = binary.AppendVarint(w.b, v) }
+func (w *writer) raw(v []byte)    { w.b = append(w.b, v...) }
+func (w *writer) string(v string) { w.uint(uint64(len(v))); w.b = append(w.b, v...) }
+func (w *writer) bytes(v []byte)  { w.uint(uint64(len(v))); w.b = append(w.b, v...) }
 
 func (w *writer) bool(v bool) {
 	if v {
@@ -89,19 +88,6 @@ func (r *reader) uint() uint64 {
 func (r *reader) int() int64 {
 	v := r.uint()
 	return int64(v>>1) ^ -int64(v&1)
-}
-
-func (r *reader) fixed64() uint64 {
-	if len(r.s) < 8 {
-		r.fail()
-		return 0
-	}
-	var v uint64
-	for i := range 8 {
-		v = v<<8 | uint64(r.s[i])
-	}
-	r.s = r.s[8:]
-	return v
 }
 
 // small reads an unsigned number of at most limit.
