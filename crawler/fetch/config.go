@@ -89,6 +89,11 @@ func (c *Config) check() error {
 	if err := checkLines(lines); err != nil {
 		return err
 	}
+	for _, k := range c.Cookies {
+		if strings.ContainsAny(k.Name+k.Value, "\r\n\x00;") {
+			return salvor.Errorf(salvor.Invalid, "cookie %q holds a character that cannot be sent", k.Name)
+		}
+	}
 	if c.PerOrigin < 0 || c.Connections < 0 || c.IdleConnections < 0 {
 		return salvor.Errorf(salvor.Invalid, "number of connections is negative")
 	}

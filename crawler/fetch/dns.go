@@ -26,6 +26,7 @@ type dnsCache struct {
 	running  *sync.WaitGroup
 
 	mu    sync.Mutex
+	most  int
 	names map[string]*list.Element // of *dnsEntry
 	used  list.List                // most recently used in front
 }
@@ -42,8 +43,7 @@ type dnsEntry struct {
 // answer is a resolution that reports itself once.
 type answer struct {
 	*Resolution
-	told  atomic.Bool
-	stale bool
+	told atomic.Bool
 }
 
 // claim is the resolution for the first caller, nil for all others.
@@ -55,7 +55,7 @@ func (a *answer) claim() *Resolution {
 }
 
 func newDNSCache(ctx context.Context, c *Config, running *sync.WaitGroup) *dnsCache {
-	return &dnsCache{resolver: c.Resolver, timeout: c.Timeouts.DNS, ctx: ctx, running: running, names: map[string]*list.Element{}}
+	return &dnsCache{resolver: c.Resolver, timeout: c.Timeouts.DNS, ctx: ctx, running: running, names: map[string]*list.Element{}, most: maxNames}
 }
 
 func (d *dnsCache) lookup(ctx context.Context, name string) (*answer, error) {
@@ -90,7 +90,7 @@ func (d *dnsCache) entry(name string) *dnsEntry {
 	}
 	e := &dnsEntry{name: name, ready: make(chan struct{})}
 	d.names[name] = d.used.PushFront(e)
-	if d.used.Len() > maxNames {
+	if d.used.Len() > d.most {
 		last := d.used.Back()
 		delete(d.names, last.Value.(*dnsEntry).name)
 		d.used.Remove(last)

@@ -76,6 +76,15 @@ func packedList(url, kind string) bool {
 	return false
 }
 
+// unpackedList is the type inside such a file.
+func unpackedList(url string) string {
+	path, _, _ := strings.Cut(url, "?")
+	if strings.HasSuffix(strings.ToLower(path), ".txt.gz") {
+		return "text/plain"
+	}
+	return "application/xml"
+}
+
 // identify sets Type, ViewType and ViewCharset.
 func (c *Capture) identify(maxView int64) {
 	c.view.max = maxView
@@ -83,17 +92,17 @@ func (c *Capture) identify(maxView int64) {
 		return
 	}
 	kind, charset := declared(c.Header)
-	if !vague(kind) && !packedList(c.URL, kind) {
-		c.Type = kind
-	} else if head := c.peekEntity(512); packedList(c.URL, kind) && isGzip(head) {
-		c.Type, c.view.packed = "application/gzip", true
-		c.ViewType, c.ViewCharset = "application/xml", charset
-		if strings.HasSuffix(strings.ToLower(c.URL), ".txt.gz") {
-			c.ViewType = "text/plain"
+	c.Type = kind
+	if list := packedList(c.URL, kind); list || vague(kind) {
+		head := c.peekEntity(512)
+		if list && isGzip(head) {
+			c.Type, c.ViewType, c.ViewCharset = "application/gzip", unpackedList(c.URL), charset
+			c.view.packed = true
+			return
 		}
-		return
-	} else if c.Type = sniff(head); c.Type == "" {
-		c.Type = kind
+		if found := sniff(head); found != "" && vague(kind) {
+			c.Type = found
+		}
 	}
 	if holdsLinks(c.Type) {
 		c.ViewType, c.ViewCharset = c.Type, charset

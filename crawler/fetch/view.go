@@ -25,6 +25,8 @@ type view struct {
 
 var viewPool = sync.Pool{New: func() any { b := make([]byte, 0, 64<<10); return &b }}
 
+const noteViewCut = "view cut for link extraction"
+
 const maxPooledView = 1 << 20
 
 // View is the entity with its content coding removed, at most Config.MaxView
@@ -66,7 +68,7 @@ func (c *Capture) fill(b []byte, r io.Reader) []byte {
 			return b
 		}
 	}
-	c.note("view cut for link extraction")
+	c.note(noteViewCut)
 	return b
 }
 
@@ -86,7 +88,11 @@ func (c *Capture) plain() []byte {
 		return nil
 	}
 	from := int64(c.HeadLen)
-	return c.Block.slice(from, from+min(c.PayloadLen, c.view.max))
+	b := c.Block.slice(from, from+min(c.PayloadLen, c.view.max))
+	if b != nil && c.PayloadLen > c.view.max {
+		c.note(noteViewCut)
+	}
+	return b
 }
 
 // Entity reads the body with its transfer coding removed.
