@@ -15,6 +15,7 @@ import (
 	"net/http/httputil"
 	"strconv"
 	"strings"
+	"sync"
 
 	"salvor"
 )
@@ -33,6 +34,8 @@ type inspection struct {
 	raw, entire []byte // of the payload as it stands, and without transfer coding
 }
 
+var blockBuffers = sync.Pool{New: func() any { return bufio.NewReader(nil) }}
+
 // inspect reads the block of a record to its end.
 func inspect(rec *Record) (in inspection) {
 	blockSum, _, _ := digestField(rec, "WARC-Block-Digest")
@@ -42,7 +45,9 @@ func inspect(rec *Record) (in inspection) {
 	if blockSum != nil {
 		src = io.TeeReader(src, blockSum)
 	}
-	br := bufio.NewReader(src)
+	br := blockBuffers.Get().(*bufio.Reader)
+	br.Reset(src)
+	defer blockBuffers.Put(br)
 	in.readHead(rec, br)
 	body := io.Reader(br)
 	if raw != nil {
@@ -54,10 +59,11 @@ func inspect(rec *Record) (in inspection) {
 	}
 	if in.head.coding {
 		io.Copy(out, httputil.NewChunkedReader(body)) // cut and bad chunking end it
-		_, in.err = io.Copy(io.Discard, readerOnly{body})
-	} else {
-		_, in.err = io.Copy(out, readerOnly{body})
+		out = io.Discard
 	}
+	buf := copyBuffers.Get().(*[]byte)
+	defer copyBuffers.Put(buf)
+	_, in.err = io.CopyBuffer(writerOnly{out}, readerOnly{body}, *buf)
 	in.whole = in.err == nil
 	in.entity = salvor.SHA1(entity.Sum(nil))
 	in.block, in.raw, in.entire = sumOf(blockSum), sumOf(raw), sumOf(entire)
