@@ -147,7 +147,7 @@ func compareReport(t *testing.T, r *report, got map[string]answer) {
 		count[a.status]++
 	}
 	saved := count["200"] + count["301"] + count["302"]
-	if r.Totals.Saved != saved || r.outcome("gone") != count["404"] || r.outcome("refused") != count["403"] {
+	if r.Totals.Saved != saved || r.outcome("gone") != count["404"] || r.outcome("refused") != count["400"]+count["403"] {
 		t.Errorf("report.json: saved %d, gone %d, refused %d; in the WARC files: %v", r.Totals.Saved, r.outcome("gone"), r.outcome("refused"), count)
 	}
 	if n := int64(len(got)); r.Totals.Captures != n || r.Totals.Known != n || r.Totals.Open != 0 {

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -76,6 +77,40 @@ func TestInterruptTwice(t *testing.T) {
 	c.wait(p, 5*time.Second, exitInterrupted)
 	c.save(5*time.Minute, exitDone, "--per-origin", "60", web.URL+"/")
 	holds(t, c.sound(), s, web.URL)
+}
+
+// TestDeadNeighbour: links to a port of the same host where nobody listens do
+// not hold up the pages of the server that answers.
+func TestDeadNeighbour(t *testing.T) {
+	root := t.TempDir()
+	dead, err := rig.FreePort("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var index strings.Builder
+	fmt.Fprintf(&index, "<a href=\"http://%s/\">dead</a>", dead)
+	for i := range 100 {
+		name := fmt.Sprintf("page%d.html", i)
+		fmt.Fprintf(&index, " <a href=\"/%s\">%d</a>", name, i)
+		if err := os.WriteFile(filepath.Join(root, name), fmt.Appendf(nil, "<title>%d</title>", i), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(root, "index.html"), []byte(index.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	web := rig.ServeFiles(t, rig.NginxConfig{Root: root})
+	c := newCrawl(t, buildPlain)
+	p := c.start(web.URL + "/")
+	begun(t, p, web, 1)
+	pause(p, 10*time.Second)
+	if n := web.Requests().Count(); n != 102 {
+		t.Errorf("%d requests in 10 s, want 102", n)
+	}
+	if !p.Ended() {
+		signal(t, p, syscall.SIGINT)
+	}
+	<-p.Done()
 }
 
 // TestHangup: a terminal that goes away does not end a crawl; it goes on in a

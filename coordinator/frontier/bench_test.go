@@ -255,7 +255,7 @@ func BenchmarkPage(b *testing.B) {
 func TestMemory(t *testing.T) {
 	thousands := *million
 	if thousands == 0 {
-		thousands = 200
+		thousands = 200 / slower
 	}
 	x := newBench(t, 0)
 	defer x.close()

@@ -105,7 +105,7 @@ func (t *tx) robots(q *queue) []api.Robots {
 	if list, ok := t.m.texts[q]; ok {
 		return list
 	}
-	list, err := readRobots(t.m.db, q)
+	list, err := readRobots(t.m.db, q.c.ID, q.h.num)
 	if err != nil {
 		t.fail(err)
 		return nil
@@ -144,8 +144,8 @@ func putOrigin(list []api.Robots, x api.Robots) []api.Robots {
 	return append(out, list[i:]...)
 }
 
-func readRobots(db pebble.Reader, q *queue) (list []api.Robots, err error) {
-	prefix := keyQueue(nil, tagRobots, q.c.ID, q.h.num)
+func readRobots(db pebble.Reader, crawl salvor.CrawlID, host uint32) (list []api.Robots, err error) {
+	prefix := keyQueue(nil, tagRobots, crawl, host)
 	it, err := db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
 	if err != nil {
 		return nil, err

@@ -318,7 +318,7 @@ func compare(t *testing.T, m *Machine, want *model) {
 }
 
 func TestAgainstModel(t *testing.T) {
-	for seed := range uint64(12) {
+	for seed := range uint64(12 / slower) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			m := open(t, vfs.NewMem())
 			run(t, m, seed, 1500)
@@ -330,7 +330,7 @@ func TestAgainstModel(t *testing.T) {
 // TestReplay: the same log gives the same bytes, however it is cut into
 // batches, with restarts in between and without read-ahead.
 func TestReplay(t *testing.T) {
-	for seed := range uint64(4) {
+	for seed := range uint64(4 / slower) {
 		m := open(t, vfs.NewMem())
 		log := run(t, m, 100+seed, 1500)
 		want := dump(t, m)
@@ -362,7 +362,7 @@ func TestCrash(t *testing.T) {
 	log := run(t, m, 200, 1200)
 	want := dump(t, m)
 	shut(t, m)
-	for seed := range uint64(8) {
+	for seed := range uint64(8 / slower) {
 		rng := rand.New(rand.NewPCG(seed, 2))
 		fs := vfs.NewCrashableMem()
 		m := open(t, fs)

@@ -196,5 +196,5 @@ func (m *Machine) Robots(id salvor.CrawlID, host string) ([]api.Robots, error) {
 	if err != nil {
 		return nil, err
 	}
-	return readRobots(m.db, q)
+	return readRobots(m.db, id, q.h.num)
 }

@@ -131,10 +131,10 @@ func (b *Base) join(dir, ref string) (u URL, err error, ok bool) {
 	return u, nil, true
 }
 
-// fastAbsolute handles //host/path with a clean host.
+// fastAbsolute handles //host[:port]/path with a clean host.
 func fastAbsolute(scheme, rest string) (u URL, err error, ok bool) {
-	end := cleanHost(rest[2:])
-	if end < 0 {
+	host, end := cleanHost(scheme, rest[2:])
+	if host < 0 {
 		return u, nil, false
 	}
 	end += 2
@@ -151,5 +151,5 @@ func fastAbsolute(scheme, rest string) (u URL, err error, ok bool) {
 	}
 	href := scheme + ":" + rest[:end] + path[:n]
 	start, stop := len(scheme)+3, len(scheme)+1+end
-	return URL{Href: href, Scheme: href[:len(scheme)], Host: href[start:stop], Origin: href[:stop], Path: href[stop:]}, nil, true
+	return URL{Href: href, Scheme: href[:len(scheme)], Host: href[start : start+host], Origin: href[:stop], Path: href[stop:]}, nil, true
 }

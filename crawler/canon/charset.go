@@ -4,8 +4,8 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/net/html/charset"
 	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/htmlindex"
 )
 
 // queryEncoder encodes queries in a document's charset; nil is UTF-8.
@@ -16,8 +16,12 @@ type queryEncoder struct{ e encoding.Encoding }
 // unknown, UTF-8 or UTF-16 mean UTF-8.
 func (b *Base) SetCharset(label string) {
 	b.encode = nil
-	e, name := charset.Lookup(label)
-	if e == nil || name == "utf-8" || name == "replacement" || strings.HasPrefix(name, "utf-16") {
+	e, err := htmlindex.Get(label)
+	if err != nil {
+		return
+	}
+	name, err := htmlindex.Name(e)
+	if err != nil || name == "utf-8" || name == "replacement" || strings.HasPrefix(name, "utf-16") {
 		return
 	}
 	b.encode = &queryEncoder{e}

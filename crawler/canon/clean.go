@@ -121,33 +121,3 @@ func cleanLen(s string, segment bool) int {
 func plainDot(rest string) bool {
 	return rest != "" && (isAlpha(rest[0]) || '0' <= rest[0] && rest[0] <= '9' || rest[0] == '_')
 }
-
-// cleanHost is the length of a host name that the parser would
-// copy; -1 where it might change or refuse it: upper case, punycode, numbers,
-// hyphens in odd places.
-func cleanHost(s string) int {
-	label, last := 0, byte(0) // start of the label; its first byte
-	i := 0
-	for ; i < len(s) && class[s[i]]&hostByte != 0; i++ {
-		switch c := s[i]; {
-		case c == '.':
-			if i == label || s[i-1] == '-' || i-label > 63 {
-				return -1
-			}
-			label = i + 1
-		case i == label:
-			if last = c; c == '-' {
-				return -1
-			}
-		case c == '-' && s[i-1] == '-':
-			return -1
-		}
-	}
-	if i == label || s[i-1] == '-' || i-label > 63 || i > 253 || !isAlpha(last) {
-		return -1
-	}
-	if i < len(s) && s[i] != '/' { // a port, too: the base's own origin was compared before
-		return -1
-	}
-	return i
-}

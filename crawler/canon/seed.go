@@ -11,6 +11,11 @@ import (
 // Parse gives an absolute URL its canonical form. Its error says what a person
 // can do about it.
 func Parse(raw string) (URL, error) {
+	if scheme, rest, _ := strings.Cut(raw, ":"); (scheme == "http" || scheme == "https") && strings.HasPrefix(rest, "//") && len(raw) <= MaxLen {
+		if u, err, ok := fastAbsolute(scheme, rest); ok && err == nil {
+			return u, nil
+		}
+	}
 	u, err := parse(raw, nil)
 	if err != nil {
 		return URL{}, explain(raw, err)

@@ -93,7 +93,7 @@ func (p *Process) Wait(ctx context.Context) (Usage, error) {
 	}
 }
 
-// Signal sends one.
+// Signal sends one to a process that may have ended.
 func (p *Process) Signal(s syscall.Signal) error {
 	err := p.cmd.Process.Signal(s)
 	if errors.Is(err, os.ErrProcessDone) {

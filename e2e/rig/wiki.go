@@ -81,6 +81,7 @@ func StartWiki(dir string, users []string, pages []Page, media map[string][]byte
     location ~ /(inc|bin|vendor)/ { deny all; }
     location ~ \.php$ {
       include /etc/nginx/fastcgi_params;
+      fastcgi_param HTTP_HOST $http_host; # Debian's file drops the port
       fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;
       fastcgi_pass unix:` + filepath.Join(dir, "php.sock") + `;
     }`})

@@ -121,6 +121,10 @@ type Trace struct {
 	At      time.Time
 	Path    []Link // from the seed to the URL, the URL last; what is known of it
 	Partial bool   // an earlier link could not be found
+
+	// What the engine put in force beside the settings, for judging the URL.
+	Moved []string // targets of seeds' redirects: they are seeds too
+	Live  []string // rules of DIR/control/exclude last in force
 }
 
 // Link is one step of a Trace.

@@ -1,0 +1,102 @@
+package cli
+
+import (
+	"strings"
+
+	"salvor"
+	"salvor/cmd/salvor/internal/job"
+	"salvor/crawler/canon"
+	"salvor/crawler/extract"
+	"salvor/crawler/scope"
+)
+
+// canonical is the form in which a seed that a person wrote is known.
+func canonical(raw string) (string, error) {
+	u, err := canon.ParseSeed(raw)
+	return u.Href, err
+}
+
+// hostOf is a canonical URL's host as part of a file name.
+func hostOf(href string) string {
+	u, err := canon.Parse(href)
+	if err != nil {
+		return "archive"
+	}
+	return strings.ReplaceAll(strings.Trim(u.Host, "[]"), ":", "-")
+}
+
+// judge knows a crawl's scope.
+type judge struct{ scope *scope.Scope }
+
+func newJudge(s *job.Settings, seeds []job.Seed, moved, live []string) (*judge, error) {
+	rules := scope.Rules{
+		Kind: s.Scope, MaxHops: s.MaxHops, ExtraHops: s.ExtraHops, Include: s.Include,
+		Exclude: s.Exclude, ExcludeFrom: s.ExcludeFrom, Live: live, Sets: s.ExcludeSets, Requisites: s.PageRequisites,
+	}
+	for _, x := range seeds {
+		rules.Seeds = append(rules.Seeds, x.URL)
+	}
+	rules.Seeds = append(rules.Seeds, moved...)
+	compiled, err := scope.Compile(rules)
+	if err != nil {
+		return nil, salvor.Errorf(salvor.Invalid, "the scope: %w", err).WithHint("see: salvor help save")
+	}
+	return &judge{compiled}, nil
+}
+
+// seed judges a URL as a seed.
+func (j *judge) seed(href string) (scope.Decision, error) {
+	u, err := canon.Parse(href)
+	if err != nil {
+		return scope.Decision{}, err
+	}
+	return j.scope.Seed(u), nil
+}
+
+// step is a judgement on one link of a path.
+type step struct {
+	url  string
+	hop  string
+	in   bool
+	rule string
+}
+
+// follow judges each URL of a path as found in the one before it; the first
+// is a seed.
+func (j *judge) follow(path []job.Link) ([]step, error) {
+	var out []step
+	var parent scope.Parent
+	for i, l := range path {
+		u, err := canon.Parse(l.URL)
+		if err != nil {
+			return nil, err
+		}
+		d := j.decide(parent, i, l, u)
+		parent = scope.Parent{URL: u, Hop: d.Hop, Class: d.Class}
+		out = append(out, step{url: u.Href, hop: l.Hop, in: d.In, rule: d.Rule})
+	}
+	return out, nil
+}
+
+func (j *judge) decide(parent scope.Parent, i int, l job.Link, u canon.URL) scope.Decision {
+	if i == 0 {
+		return j.scope.Seed(u)
+	}
+	kind := extract.Page
+	if l.Hop != "" {
+		kind = extract.KindOf(l.Hop[0])
+	}
+	return j.scope.Decide(parent, kind, u)
+}
+
+// verdict is a seed's, for a dry run: nothing when it is in, as most are.
+func (w *world) verdict(p *plan, href string) string {
+	j, err := newJudge(&p.settings, p.seeds, nil, nil)
+	if err != nil {
+		return ""
+	}
+	if d, err := j.seed(href); err == nil && !d.In {
+		return "  out: " + d.Rule
+	}
+	return ""
+}

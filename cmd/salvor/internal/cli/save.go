@@ -1,0 +1,191 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"salvor"
+	"salvor/cmd/salvor/internal/progress"
+)
+
+const saveExamples = `  # everything on one host, into ./example.org-YYYYMMDDhhmmss
+  salvor save https://example.org/
+
+  # go on after an interruption, a crash or a full disk
+  salvor save --resume
+
+  # a dying forum: what can be had until the plug is pulled
+  salvor save --deadline "2026-12-01 18:00 +01:00" --exclude-set forum \
+      https://forum.example/
+
+  # a list of pages with all they need to be shown, and nothing else
+  salvor save --scope page --seeds urls.txt --dir pages
+
+  # gently, from an address of ours, with a name for the server's owner
+  salvor save --max-rate 0.5 --contact https://example.net/ https://example.org/`
+
+const saveMore = `While it runs, files in DIR/control change it: exclude, rate, per-origin, pause,
+stop (docs/control.md). Interrupted once (Ctrl-C, SIGTERM) it finishes what is
+under way, seals and reports; twice, it stops at once and loses nothing. After a
+hangup it goes on with plain lines in DIR/salvor.log.`
+
+func (w *world) saveCommand() *cobra.Command {
+	a := &asked{settings: defaults()}
+	cmd := &cobra.Command{
+		Use:         "save [flags] URL...",
+		Short:       "Save web sites into an archive directory",
+		Long:        "Save crawls web sites from the given URLs and writes a verified archive.",
+		Example:     saveExamples,
+		Annotations: map[string]string{"exit": exitHelp, "more": saveMore},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			a.note(cmd.Flags(), args)
+			return w.save(cmd, a)
+		},
+		DisableFlagsInUseLine: true,
+	}
+	for _, g := range a.groups() {
+		register(cmd.Flags(), g)
+	}
+	helpFlag(cmd)
+	completions(cmd)
+	return cmd
+}
+
+// note takes down which flags were given, and the arguments. "--resume DIR"
+// has to be untangled here: the parser takes DIR for an argument, because
+// --resume may stand alone.
+func (a *asked) note(fs *pflag.FlagSet, args []string) {
+	fs.Visit(func(f *pflag.Flag) { a.changed = append(a.changed, f.Name) })
+	if a.resume == newestUnfinished && len(args) > 0 && !strings.Contains(args[0], "://") {
+		a.resume, args = args[0], args[1:]
+	}
+	a.urls = args
+}
+
+func completions(cmd *cobra.Command) {
+	for flag, names := range map[string][]string{
+		"scope": {"page", "prefix", "host", "domain", "any"}, "robots": {"obey", "strict", "ignore"},
+		"exclude-set": excludeSets, "retry": {"failed", "refused", "gone", "excluded", "too_big", "saved", "revisit"},
+	} {
+		if cmd.Flags().Lookup(flag) == nil {
+			continue
+		}
+		if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+			panic(err) // the flag was looked up above
+		}
+	}
+}
+
+// save is the command: plan, then run the plan.
+func (w *world) save(cmd *cobra.Command, a *asked) error {
+	now := w.Now()
+	if a.quiet && a.verbose {
+		return salvor.Errorf(salvor.Invalid, "-q and -v contradict each other").WithHint("leave one of them out")
+	}
+	if err := w.fill(a); err != nil {
+		return err
+	}
+	seeds, err := w.seeds(a, now)
+	if err != nil {
+		return seedError(err)
+	}
+	dir, must, err := w.where(a, seeds, now)
+	if err != nil {
+		return err
+	}
+	m, err := look(dir, must)
+	if err != nil {
+		return err
+	}
+	p, err := w.makePlan(a, m, dir, seeds, now)
+	if err != nil {
+		return err
+	}
+	if a.dryRun {
+		return w.dryRun(a, p)
+	}
+	d, p, err := w.openPlanned(a, p, seeds, must, now)
+	if err != nil {
+		return err
+	}
+	return w.carryOut(cmd.Context(), a, p, d)
+}
+
+// seedError leaves errors of files as they are and says of all others where
+// the bad URL came from.
+func seedError(err error) error {
+	if os.IsNotExist(err) {
+		return fmt.Errorf("--seeds: %w", err)
+	}
+	return err
+}
+
+// dryRun says what would be done.
+func (w *world) dryRun(a *asked, p *plan) error {
+	if a.json {
+		return w.dryRunJSON(p)
+	}
+	var b strings.Builder
+	verb := "start an archive in"
+	if p.previous != nil {
+		verb = "resume the archive"
+	}
+	if p.again {
+		verb = fmt.Sprintf("begin round %d in", p.round)
+	}
+	fmt.Fprintf(&b, "would %s %s\n", verb, p.dir)
+	s := &p.settings
+	fmt.Fprintf(&b, "scope     %s, max-hops %s, extra-hops %d, requisites %v\n", s.Scope, hopsText(s.MaxHops), s.ExtraHops, s.PageRequisites)
+	fmt.Fprintf(&b, "excludes  %d rules, sets: %s\n", len(s.Exclude)+len(s.ExcludeFrom), firstOf(strings.Join(s.ExcludeSets, ", "), "none"))
+	fmt.Fprintf(&b, "robots    %s, as %s\n", s.Robots, s.RobotsAgent)
+	if !s.Deadline.IsZero() {
+		fmt.Fprintf(&b, "deadline  %s\n", s.Deadline.Format("2006-01-02 15:04:05 -07:00"))
+	}
+	for _, c := range p.changes {
+		fmt.Fprintf(&b, "change    %s\n", c)
+	}
+	for _, n := range p.notes {
+		fmt.Fprintf(&b, "note      %s\n", n)
+	}
+	for i, seed := range p.seeds {
+		if i == maxShownSeeds {
+			fmt.Fprintf(&b, "seed      and %d more\n", len(p.seeds)-i)
+			break
+		}
+		fmt.Fprintf(&b, "seed      %s%s\n", seed.URL, w.verdict(p, seed.URL))
+	}
+	_, err := w.stdout.Write([]byte(b.String()))
+	return err
+}
+
+const maxShownSeeds = 20
+
+func hopsText(n int) string {
+	if n < 0 {
+		return "none"
+	}
+	return fmt.Sprint(n)
+}
+
+// planJSON is the line of the JSON contract for a dry run.
+type planJSON struct {
+	Dir      string   `json:"dir"`
+	Resumed  bool     `json:"resumed"`
+	Round    int      `json:"round"`
+	Seeds    []string `json:"seeds"`
+	Changes  []string `json:"changes"`
+	Notes    []string `json:"notes"`
+	Settings any      `json:"settings"`
+}
+
+func (w *world) dryRunJSON(p *plan) error {
+	out := planJSON{p.dir, p.previous != nil, p.round, []string{}, append([]string{}, p.changes...), append([]string{}, p.notes...), p.settings}
+	for _, s := range p.seeds {
+		out.Seeds = append(out.Seeds, s.URL)
+	}
+	return progress.WriteJSON(w.stdout, "plan", w.Now(), out)
+}
