@@ -37,9 +37,7 @@ type parts struct {
 
 var (
 	spaces      = strings.NewReplacer("\n", "", "\r", "", "\t", "")
-	schemeRE    = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9+.-]*:`)
 	doubledRE   = regexp.MustCompile(`^(https?://)+`)
-	wwwRE       = regexp.MustCompile(`^www[0-9]*\.`)
 	httpSchemes = map[string]int{"http": 80, "https": 443}
 )
 
@@ -47,14 +45,49 @@ var (
 // links such as http://https://example.com/ are common.
 func clean(url string) []byte {
 	url = spaces.Replace(strings.TrimSpace(url))
-	if !schemeRE.MatchString(url) {
+	if !hasScheme(url) {
 		url = "http://" + url
 	}
 	b := []byte(url)
+	if !strings.Contains(url, "://http") {
+		return b
+	}
 	if m := doubledRE.FindSubmatchIndex(b); m != nil {
 		b = append(b[m[2]:m[3]:m[3]], b[m[1]:]...)
 	}
 	return b
+}
+
+// hasScheme sees what looks like a scheme and a colon (RFC 3986, 3.1).
+func hasScheme(url string) bool {
+	for i := range len(url) {
+		c := url[i]
+		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
+		switch {
+		case c == ':':
+			return i > 0
+		case letter:
+		case i > 0 && ('0' <= c && c <= '9' || c == '+' || c == '.' || c == '-'):
+		default:
+			return false
+		}
+	}
+	return false
+}
+
+// www is the length of a host's "www.", "www2." and the like.
+func www(host []byte) int {
+	if !bytes.HasPrefix(host, []byte("www")) {
+		return 0
+	}
+	i := 3
+	for i < len(host) && '0' <= host[i] && host[i] <= '9' {
+		i++
+	}
+	if i < len(host) && host[i] == '.' {
+		return i + 1
+	}
+	return 0
 }
 
 // split follows RFC 2396, appendix B.
@@ -98,7 +131,7 @@ func (u *parts) authority(a []byte) {
 func (u *parts) canonicalize() {
 	u.host = canonicalHost(u.host)
 	if string(u.scheme) != "dns" {
-		u.host = u.host[len(wwwRE.Find(u.host)):]
+		u.host = u.host[www(u.host):]
 	}
 	if u.port == httpSchemes[strings.ToLower(string(u.scheme))] {
 		u.port = 0
