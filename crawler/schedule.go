@@ -308,16 +308,6 @@ func (s *schedule) forget(h *hostQueue) {
 	}
 }
 
-// block keeps a host still until t: Retry-After, or a 429 just seen.
-func (s *schedule) block(h *hostQueue, t time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if t.After(h.blocked) {
-		h.blocked = t
-		s.park(h)
-	}
-}
-
 // freeze stops or restarts all starts.
 func (s *schedule) freeze(on bool) {
 	s.mu.Lock()

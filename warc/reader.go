@@ -55,8 +55,8 @@ type Reader struct {
 	body   *bufio.Reader
 	report func(off int64, id, text string)
 
-	compressed, started, inMember bool
-	crowded                       bool // the member held more than one record
+	compressed, inMember bool
+	crowded              bool // the member held more than one record
 	start                         int64
 	cur                           *Record
 	left                          *blockReader

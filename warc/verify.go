@@ -78,7 +78,7 @@ func VerifyReader(ctx context.Context, src io.Reader) (Report, error) {
 	}
 	if d, ok := errors.AsType[*Damage](err); ok {
 		rep.problem(d.Offset, "", "%s", d.Text)
-	} else if err != nil && err != io.EOF {
+	} else if err != io.EOF {
 		rep.problem(rd.lastEnd(), "", "%v", err)
 	}
 	rep.Bytes, rep.SHA256 = size.n, [32]byte(sum.Sum(nil))

@@ -64,7 +64,9 @@ func check(t *testing.T, u URL) {
 		t.Fatalf("%+v", u)
 	}
 	u.Site()
-	u.Port()
+	if u.Port() == "" {
+		t.Fatalf("%+v has no port", u)
+	}
 }
 
 func FuzzParseSeed(f *testing.F) {
