@@ -57,9 +57,9 @@ type Reader struct {
 
 	compressed, inMember bool
 	crowded              bool // the member held more than one record
-	start                         int64
-	cur                           *Record
-	left                          *blockReader
+	start                int64
+	cur                  *Record
+	left                 *blockReader
 }
 
 // NewReader reads from r, whose first byte has offset off in its file.
