@@ -20,7 +20,7 @@ type crashRun struct {
 	tried   map[string]bool // Settled was called, whatever it said
 }
 
-var largeBody = sync.OnceValue(func() string { return words(rand.New(rand.NewPCG(3, 3)), smallBlock+1000) })
+var largeBody = sync.OnceValue(func() string { return words(rand.New(rand.NewPCG(3, 3)), 40_000) })
 
 func (r *crashRun) run(ctx context.Context, p *Pool, rng *rand.Rand, from, n int) {
 	var open []string
@@ -93,7 +93,7 @@ const crashExchanges = 12
 func crashOps(t *testing.T) int {
 	fs := newFaultFS()
 	c := testConfig(t, t.TempDir())
-	c.FS = fs
+	c.FS, c.small = fs, 10_000
 	p, _ := mustOpen(t, c)
 	r := newCrashRun()
 	r.run(t.Context(), p, rand.New(rand.NewPCG(7, 7)), 0, crashExchanges)
@@ -113,7 +113,7 @@ func crashOnce(t *testing.T, at int, power bool) {
 	fs := newFaultFS()
 	fs.crashAt = at
 	c := testConfig(t, dir)
-	c.FS, c.OnError = fs, func(error) {}
+	c.FS, c.OnError, c.small = fs, func(error) {}, 10_000
 	ids := map[string]salvor.SegmentID{}
 	c.OpenSegment = func(_ context.Context, name string) (salvor.SegmentID, error) {
 		if ids[name] == 0 {

@@ -145,3 +145,11 @@ type ctxLock chan struct{}
 func newCtxLock() ctxLock { return make(ctxLock, 1) }
 
 var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }}
+
+// remove is Remove of a file that may be gone already.
+func remove(fs FS, path string) error {
+	if err := fs.Remove(path); err != nil && !os.IsNotExist(err) {
+		return diskError("remove", path, err)
+	}
+	return nil
+}

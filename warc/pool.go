@@ -3,91 +3,12 @@ package warc
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"salvor"
-	"salvor/api"
-	"salvor/storage"
 )
-
-// PoolConfig says where segments live and when they are sealed.
-type PoolConfig struct {
-	Dir     string        // the spool: .open segments, journals, sealed ones on their way. The caller holds a lock on it
-	Store   storage.Store // where sealed segments go, under the key Key(name)
-	Writers int           // segments open at once; default 4
-	MaxSize int64         // a segment of this size is sealed; default 1 GB
-	MaxAge  time.Duration // so is one of this age; default 60 min
-	Prefix  string        // of file names: letters, digits, - and _; default "salvor"
-	Node    string        // name of this worker in file names, the same; default "local"
-	Level   int           // gzip level; default DefaultLevel
-	// Info gives the content of a segment's warcinfo. It is called once a segment.
-	Info func(name string) Warcinfo
-	// OpenSegment numbers a segment; the same name gets the same number. Without
-	// it the serial is the number.
-	OpenSegment func(ctx context.Context, name string) (salvor.SegmentID, error)
-	// OnSealed and OnStored report a segment's way to the Store. They may be
-	// called again after a crash; an error is tried again until Close.
-	OnSealed, OnStored func(ctx context.Context, s api.Segment) error
-	// OnError hears of troubles of the background that are being tried again.
-	OnError func(error)
-	Now     func() time.Time // default time.Now
-	FS      FS               // the spool's files; default the operating system's
-}
-
-func (c *PoolConfig) setDefaults() error {
-	setDefault(&c.Writers, 4)
-	setDefault(&c.MaxSize, 1_000_000_000)
-	setDefault(&c.MaxAge, time.Hour)
-	setDefault(&c.Prefix, "salvor")
-	setDefault(&c.Node, "local")
-	setDefault(&c.Level, DefaultLevel)
-	if c.Info == nil {
-		c.Info = func(string) Warcinfo { return Warcinfo{Software: "salvor"} }
-	}
-	if c.OnSealed == nil {
-		c.OnSealed = func(context.Context, api.Segment) error { return nil }
-	}
-	if c.OnStored == nil {
-		c.OnStored = func(context.Context, api.Segment) error { return nil }
-	}
-	if c.OnError == nil {
-		c.OnError = func(error) {}
-	}
-	if c.Now == nil {
-		c.Now = time.Now
-	}
-	if c.FS == nil {
-		c.FS = osFS{}
-	}
-	switch {
-	case c.Dir == "" || c.Store == nil:
-		return salvor.Errorf(salvor.Invalid, "segments need a spool directory and a Store")
-	case !nameRunes(c.Prefix) || !nameRunes(c.Node):
-		return salvor.Errorf(salvor.Invalid, "segment prefix %q or node name %q has other characters than letters, digits, - and _, or more than 80", c.Prefix, c.Node)
-	}
-	return nil
-}
-
-func setDefault[T comparable](p *T, v T) {
-	var zero T
-	if *p == zero {
-		*p = v
-	}
-}
-
-func nameRunes(s string) bool {
-	for i := range len(s) {
-		c := s[i] | 0x20
-		if !isDigit(s[i]) && !('a' <= c && c <= 'z') && s[i] != '-' && s[i] != '_' {
-			return false
-		}
-	}
-	return len(s) > 0 && len(s) <= 80 && s[0] != '-'
-}
 
 // Pool writes exchanges into several open segments. All its methods may be
 // called at the same time.
@@ -136,7 +57,7 @@ func (p *Pool) Write(ctx context.Context, e *Exchange) (Receipt, error) {
 	}
 	pk := p.packs.get()
 	defer p.packs.put(pk)
-	if e.Response.Size() > smallBlock {
+	if e.Response.Size() > p.c.small {
 		return p.writeLarge(ctx, pk, e)
 	}
 	return p.writeSmall(ctx, pk, e)
@@ -345,19 +266,6 @@ func (p *Pool) admit(s *segment) error {
 	return nil
 }
 
-// nextName draws a serial and makes it durable before it is used.
-func (p *Pool) nextName() (string, error) {
-	p.serial++
-	path := filepath.Join(p.c.Dir, serialFile)
-	if err := writeDurably(p.fs, path, fmt.Appendf(nil, "%d\n", p.serial)); err != nil {
-		return "", err
-	}
-	stamp := p.c.Now().UTC().Format("20060102150405.000")
-	return fmt.Sprintf("%s-%s%s-%05d-%s.warc.gz", p.c.Prefix, stamp[:14], stamp[15:], p.serial, p.c.Node), nil
-}
-
-const serialFile = "serial"
-
 // WriteResource appends a resource record, such as a log or a report.
 func (p *Pool) WriteResource(ctx context.Context, uri, contentType string, body []byte) error {
 	now := p.c.Now()
@@ -452,25 +360,4 @@ func (p *Pool) nudge() {
 	case p.wake <- struct{}{}:
 	default:
 	}
-}
-
-// Key is where a segment lies in the Store; its CDXJ lies beside it, under
-// CDXJKey.
-func Key(name string) string { return "warc/" + name }
-
-// CDXJKey is where a segment's index lies.
-func CDXJKey(name string) string {
-	const suffix = ".warc.gz"
-	if len(name) > len(suffix) && name[len(name)-len(suffix):] == suffix {
-		name = name[:len(name)-len(suffix)]
-	}
-	return "warc/" + name + ".cdxj"
-}
-
-// remove is Remove of a file that may be gone already.
-func remove(fs FS, path string) error {
-	if err := fs.Remove(path); err != nil && !os.IsNotExist(err) {
-		return diskError("remove", path, err)
-	}
-	return nil
 }
