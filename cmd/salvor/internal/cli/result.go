@@ -153,6 +153,9 @@ func (s *session) next(res job.Result) string {
 	resume := "salvor save --resume " + quote(s.plan.dir)
 	switch res.Reason {
 	case job.Failed:
+		if t := refused(res.Seeds); t != "" {
+			return "to permit that address: " + resume + " --allow-net " + t
+		}
 		return "to try again what failed: " + resume + " --retry failed"
 	case job.Deadline:
 		return "to go on with a later deadline: " + resume + " --deadline WHEN"
@@ -166,6 +169,16 @@ func (s *session) next(res job.Result) string {
 	return ""
 }
 
+// refused is the first address of a seed that was not dialled, or "".
+func refused(seeds []job.SeedTrouble) string {
+	for _, t := range seeds {
+		if t.Kind == job.TroubleRefused {
+			return firstOf(t.Address, "CIDR")
+		}
+	}
+	return ""
+}
+
 // troubleText is a seed that got no answer, and the remedy.
 func troubleText(t job.SeedTrouble) (line, hint string) {
 	host := hostOf(t.URL)
@@ -173,11 +186,11 @@ func troubleText(t job.SeedTrouble) (line, hint string) {
 	case job.TroubleNoHost:
 		return fmt.Sprintf("no such host: %s (seed %s)", host, t.URL), "check the spelling, and that this machine can resolve names"
 	case job.TroubleRefused:
-		net := "CIDR"
-		if t.Address != "" {
-			net = t.Address
+		net, of := firstOf(t.Address, "CIDR"), " of "+host
+		if host == t.Address {
+			of = ""
 		}
-		return fmt.Sprintf("refused address %s of %s (seed %s): it is loopback, private, link-local or metadata", t.Address, host, t.URL),
+		return fmt.Sprintf("refused address %s (seed %s): it is loopback, private, link-local or metadata", strings.TrimSpace(t.Address+of), t.URL),
 			"if you mean it: --allow-net " + net
 	case job.TroubleConnect:
 		return fmt.Sprintf("no answer from %s (seed %s): %s", host, t.URL, t.Detail), "check that the server is up and can be reached from here, then use --retry failed"
