@@ -125,6 +125,9 @@ func (w *Worker) released(ctx context.Context, batch []finished) error {
 			w.c.Originals.Add(f.entry.Digest, f.original.URL, f.original.Date)
 		}
 		w.stats.settled(f.entry)
+		if f.task.counted {
+			w.quota.Load().settled(f.entry)
+		}
 	}
 	w.sched.settled(tasks)
 	return w.c.Pool.Settled(ctx, receipts)

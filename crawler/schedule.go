@@ -57,8 +57,9 @@ func (l *lease) expired() bool { return l.granted.age() >= l.TTL }
 // task is one item to fetch and the lease that allows it.
 type task struct {
 	salvor.Item
-	lease *lease
-	host  *hostQueue
+	lease   *lease
+	host    *hostQueue
+	counted bool // it holds a share of the quota
 }
 
 // hostQueue is one host's leased items, in the order of its queue.
@@ -112,7 +113,7 @@ func (s *schedule) add(leases []api.Lease, sent instant) {
 		h.leases++
 		h.learn(g.Robots, s.agents)
 		for _, it := range g.Items {
-			h.items = append(h.items, task{it, l, h})
+			h.items = append(h.items, task{Item: it, lease: l, host: h})
 		}
 		s.todo += len(g.Items)
 		s.repace(h)
@@ -247,6 +248,13 @@ func (s *schedule) step(h *hostQueue, t time.Time) {
 		kick(s.hands)
 	}
 	s.park(h)
+}
+
+// live reports whether an item's lease still allows a start.
+func (s *schedule) live(x task) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.leases[x.lease.ID] == x.lease && !x.lease.expired()
 }
 
 // launched corrects a host's next start when handing the item over took time,

@@ -19,15 +19,27 @@ import (
 // visit takes one item to its report. An error is one of this machine, not of
 // the server, and ends the run.
 func (w *Worker) visit(ctx context.Context, d *fetch.Driver, x task) error {
-	if x.lease.expired() || w.drain.Err() != nil {
+	if !w.sched.live(x) || w.drain.Err() != nil {
+		w.sched.settled([]task{x})
+		return nil
+	}
+	if x.Class != salvor.ClassRobots {
+		if rule := w.forbidden(x); rule != "" {
+			return w.finish(ctx, finished{task: x}, excluded(rule))
+		}
+	}
+	q := w.quota.Load()
+	if !q.take(w.drain) {
+		w.sched.settled([]task{x})
+		return nil
+	}
+	if x.counted = q != nil; x.counted && !w.sched.live(x) { // it waited
+		q.settled(api.Entry{})
 		w.sched.settled([]task{x})
 		return nil
 	}
 	if x.Class == salvor.ClassRobots {
 		return w.visitRobots(ctx, d, x)
-	}
-	if rule := w.forbidden(x); rule != "" {
-		return w.finish(ctx, finished{task: x}, excluded(rule))
 	}
 	return w.exchange(ctx, d, x, x.URL, w.page)
 }

@@ -54,6 +54,7 @@ type Config struct {
 	Outlinks     bool // write metadata records with outlinks
 	CrawlDelay   bool // let robots.txt lower the rate
 	Deadline     time.Time
+	Limit        int64 // captures of the crawl at most; 0 none
 	Logger       *slog.Logger
 
 	// SeedMoved is told, durably before the target is queued, that a seed
@@ -73,6 +74,7 @@ type Worker struct {
 	tasks   chan task
 	dones   chan finished
 	rules   atomic.Pointer[judgement]
+	quota   atomic.Pointer[quota]
 	stats   counters
 
 	drain     context.Context
@@ -131,7 +133,7 @@ func (w *Worker) Run(ctx context.Context) error {
 
 	// What the last run captured is reported before anything is leased:
 	// registering put it back into the queue.
-	err = w.recover(ctx)
+	err = firstError(w.recover(ctx), w.openQuota(ctx))
 	if err == nil {
 		back.Go(func() error { return w.failing(w.keep(after, w.drain)) })
 		err = w.work(ctx)
