@@ -153,7 +153,7 @@ func (s *state[M]) release(o *opened[M]) error {
 	if !last {
 		return nil
 	}
-	err := o.m.Close()
+	err := durable.Error(o.m.Close(), "close state in", o.dir)
 	if replaced {
 		err = errors.Join(err, os.RemoveAll(o.dir))
 	}

@@ -95,6 +95,7 @@ type LeaseInfo struct {
 type Machine struct {
 	db      *pebble.DB
 	opts    *pebble.Options
+	flushes flushes
 	applied atomic.Uint64
 	turn    atomic.Uint64 // where the next Ready begins
 
@@ -166,6 +167,7 @@ func Open(dir string, o Options) (*Machine, error) {
 		texts: map[*queue][]api.Robots{}, heads: newHeadCache(), out: map[itemID]*item{},
 		segments: map[salvor.SegmentID]*api.Segment{}, segmentOf: map[string]salvor.SegmentID{},
 	}
+	m.flushes.listen(m.opts)
 	db, err := pebble.Open(dir, m.opts)
 	if err != nil {
 		return nil, fmt.Errorf("open state %s: %w", dir, err)
@@ -183,7 +185,7 @@ func Open(dir string, o Options) (*Machine, error) {
 func (m *Machine) AppliedIndex() uint64 { return m.applied.Load() }
 
 // Flush makes everything applied durable.
-func (m *Machine) Flush() error { return m.db.Flush() }
+func (m *Machine) Flush() error { return m.flushes.run(m.db) }
 
 // Checkpoint flushes, then makes a copy of the state in dir, which must not
 // exist, out of hard links. It returns the applied index the copy holds, which
@@ -191,7 +193,7 @@ func (m *Machine) Flush() error { return m.db.Flush() }
 // flushed, and that must not be less than what was applied before the call.
 func (m *Machine) Checkpoint(dir string) (uint64, error) {
 	least := m.AppliedIndex()
-	if err := m.db.Flush(); err != nil {
+	if err := m.Flush(); err != nil {
 		return 0, fmt.Errorf("checkpoint state: %w", err)
 	}
 	if err := m.db.Checkpoint(dir); err != nil {
@@ -226,7 +228,7 @@ func Inspect(dir string, fs vfs.FS) (uint64, error) {
 // Close makes everything applied durable and closes. Nothing else may be under
 // way.
 func (m *Machine) Close() error {
-	err := m.db.Flush()
+	err := m.Flush()
 	if cerr := m.db.Close(); err == nil {
 		err = cerr
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -220,6 +221,38 @@ func TestReadError(t *testing.T) {
 	shut(t, f.m)
 	f.m = open(t, fs)
 	sameState(t, want, dump(t, f.m))
+	shut(t, f.m)
+}
+
+// TestFullDisk: a flush that the disk has no room for fails instead of being
+// waited for; so does closing, and a machine opened again has what was flushed.
+func TestFullDisk(t *testing.T) {
+	mem := vfs.NewMem()
+	var full atomic.Bool
+	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if full.Load() && op.Kind == errorfs.OpFileWrite {
+			return syscall.ENOSPC
+		}
+		return nil
+	}))
+	f := newFeed(t, fs)
+	f.do(discovery(0, 100))
+	if err := f.m.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	flushed := f.m.AppliedIndex()
+	full.Store(true)
+	f.do(discovery(100, 100))
+	for what, err := range map[string]error{"flush": f.m.Flush(), "close": f.m.Close()} {
+		if !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("%s on a full disk: %v", what, err)
+		}
+	}
+	full.Store(false)
+	f.m = open(t, mem)
+	if got := f.m.AppliedIndex(); got != flushed {
+		t.Errorf("opened at entry %d, want %d", got, flushed)
+	}
 	shut(t, f.m)
 }
 

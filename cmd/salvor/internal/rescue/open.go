@@ -226,7 +226,7 @@ func (r *rescue) openWorker(context.Context) error {
 		Recovery: r.recovery, Originals: originals, Log: r.log, LogOffset: r.memory.LogOffset, Scope: r.scope,
 		Robots: robotsPolicy(s.Robots), RobotsAgents: []string{s.RobotsAgent},
 		Tries: s.Tries, Connections: s.Connections, PerOrigin: s.PerOrigin, Outlinks: s.WARCOutlinks,
-		CrawlDelay: !s.MaxRateGiven, Deadline: s.Deadline, Logger: r.job.Logger,
+		CrawlDelay: !s.MaxRateGiven, Deadline: s.Deadline, Limit: s.LimitURLs, Logger: r.job.Logger,
 		SeedMoved: r.seedMoved, Notice: r.tell,
 	})
 	return nil

@@ -29,12 +29,16 @@ func (Engine) Run(ctx context.Context, j job.Job) (job.Result, error) {
 		return job.Result{}, err
 	}
 	res, err := r.run(ctx)
-	return res, errors.Join(err, r.close(context.WithoutCancel(ctx), ctx.Err() == nil))
+	cerr := r.close(context.WithoutCancel(ctx), ctx.Err() == nil)
+	if res.Reason == job.NoSpace && salvor.ClassOf(cerr) == salvor.Exhausted {
+		cerr = nil // that is why it ended, and the log holds what could not be flushed
+	}
+	return res, errors.Join(err, cerr)
 }
 
 // run is the life of a crawl's process, from its first request to its report.
 func (r *rescue) run(ctx context.Context) (job.Result, error) {
-	if err := r.roomLeft(); err != nil {
+	if err := r.roomLeft(0); err != nil {
 		return job.Result{}, err
 	}
 	if err := r.seed(ctx); err != nil {
@@ -60,7 +64,7 @@ func (r *rescue) run(ctx context.Context) (job.Result, error) {
 func (r *rescue) work(ctx context.Context) (job.Reason, error) {
 	worked := make(chan error, 1)
 	go func() { worked <- r.worker.Run(ctx) }()
-	w := watch{rescue: r, tick: time.NewTicker(watchEvery)}
+	w := watch{rescue: r, tick: time.NewTicker(watchEvery), bytes: r.shown.Bytes}
 	defer w.tick.Stop()
 	reason, err := w.until(ctx, worked)
 	return reason, err

@@ -2,7 +2,6 @@ package rescue
 
 import (
 	"fmt"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -15,32 +14,33 @@ const (
 	// what is under way, the frontier's log, the indexes and the report
 	// still fit (architecture 5.6).
 	lowWater = 64 << 20
-	// spaceEvery is how often the disk is asked.
-	spaceEvery = time.Second
+	// looksAhead is how many looks' worth of bytes must fit beside that: at
+	// hundreds of MB a second a disk fills between two looks.
+	looksAhead = 3
 )
 
 // roomLeft is an error of class Exhausted when the archive's disk is nearly
-// full. A file system that does not tell is taken to have room.
-func (r *rescue) roomLeft() error {
+// full: when less than the low water and soon is free. A file system that does
+// not tell is taken to have room.
+func (r *rescue) roomLeft(soon int64) error {
 	var st unix.Statfs_t
 	if err := unix.Statfs(r.job.Dir.Path(), &st); err != nil {
 		return nil
 	}
-	free := int64(st.Bavail) * st.Bsize
-	if free >= lowWater {
+	free, need := int64(st.Bavail)*st.Bsize, lowWater+soon
+	if free >= need {
 		return nil
 	}
 	return salvor.Errorf(salvor.Exhausted, "only %d MB are free on the disk of %s", free>>20, r.job.Dir.Path()).
-		WithHint("make room (%d MB at least) and run the same command again: it goes on where it stopped", lowWater>>20)
+		WithHint("make room (%d MB at least) and run the same command again: it goes on where it stopped", need>>20)
 }
 
-// checkRoom looks at the disk once a second, and drains when it is nearly full.
-func (w *watch) checkRoom() {
-	if time.Since(w.roomAt) < spaceEvery {
-		return
-	}
-	w.roomAt = time.Now()
-	if err := w.roomLeft(); err != nil {
+// checkRoom looks at the disk, and drains when it is nearly full. bytes is what
+// was captured so far.
+func (w *watch) checkRoom(bytes int64) {
+	grown := bytes - w.bytes
+	w.bytes = bytes
+	if err := w.roomLeft(looksAhead * max(grown, 0)); err != nil {
 		w.detail = fmt.Sprintf("%v; %s", err, salvor.HintOf(err))
 		w.drain(job.NoSpace)
 	}

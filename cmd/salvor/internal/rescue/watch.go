@@ -27,7 +27,7 @@ type watch struct {
 	reason   job.Reason // why the worker was drained; "" it was not
 	idle     *api.Totals
 	sampled  time.Time
-	roomAt   time.Time
+	bytes    int64 // captured at the look before
 	drainSig <-chan struct{}
 }
 
@@ -80,7 +80,7 @@ func (w *watch) look(ctx context.Context) error {
 		return err
 	}
 	w.update(ctx, t)
-	w.checkRoom()
+	w.checkRoom(t.Bytes)
 	if err := w.sample(t); err != nil {
 		return err
 	}
@@ -108,10 +108,11 @@ func (w *watch) finished(t api.Totals) bool {
 	return was != nil && was.Accepted == t.Accepted
 }
 
-// limited compares with what this archive may hold in all.
+// limited compares with what this archive may hold in all. The worker keeps
+// the limit of URLs exactly; bytes overshoot by what is under way.
 func (w *watch) limited(t api.Totals) bool {
 	s := &w.job.Settings
-	return (s.LimitURLs > 0 && t.Captures >= s.LimitURLs) || (s.LimitBytes > 0 && t.Bytes >= s.LimitBytes)
+	return (s.LimitURLs > 0 && t.Captures >= s.LimitURLs) || w.worker.AtLimit() || (s.LimitBytes > 0 && t.Bytes >= s.LimitBytes)
 }
 
 func (w *watch) sample(t api.Totals) error {
