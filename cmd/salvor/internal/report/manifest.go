@@ -61,7 +61,7 @@ func (m manifest) visit(path string, e fs.DirEntry, err error) error {
 	}
 	rel = filepath.ToSlash(rel)
 	switch {
-	case strings.HasPrefix(e.Name(), "."), e.IsDir() && unlisted[rel]:
+	case strings.HasPrefix(e.Name(), "."), unlisted[rel]:
 		if e.IsDir() {
 			return fs.SkipDir
 		}
