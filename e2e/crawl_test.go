@@ -163,8 +163,9 @@ func (c *crawl) report() *report {
 	for _, o := range r.Outcomes {
 		sum += o.URLs
 	}
-	if sum+r.Totals.Open != r.Totals.Known {
-		c.t.Errorf("report.json: outcomes (%d) and open (%d) do not add up to known (%d)", sum, r.Totals.Open, r.Totals.Known)
+	if sum != r.Totals.Known || r.outcome("open") != r.Totals.Open {
+		c.t.Errorf("report.json: outcomes (%d, %d of them open) do not add up to known (%d) and open (%d)",
+			sum, r.outcome("open"), r.Totals.Known, r.Totals.Open)
 	}
 	return r
 }

@@ -17,7 +17,8 @@ func TestKill(t *testing.T) {
 	s := site.Site{Pages: size(2000, 20000)}
 	kills := size(3, 10)
 	web := synthetic(t, s)
-	c := newCrawl(t, buildRace)
+	// Slow enough that each kill finds a crawl under way.
+	c := newCrawl(t, buildRace, "--limit-rate", "8MB")
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed of the random moments: %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
