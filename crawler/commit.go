@@ -2,6 +2,7 @@ package crawler
 
 import (
 	"context"
+	"time"
 
 	"salvor"
 	"salvor/api"
@@ -23,14 +24,19 @@ type finished struct {
 const (
 	commitBatch = 512  // attempts reported at once
 	heldMax     = 1024 // attempts waiting to be reported
+	// commitEvery is the least distance of two reports: each costs fsyncs of
+	// segments, journals, logs and the coordinator's log, however small it is.
+	commitEvery = 40 * time.Millisecond
 )
 
 // commit reports finished attempts until dones closes. An item is settled
 // only when its bytes are durable and every batch that carries one of its
 // links was acknowledged (protocol 5).
 func (w *Worker) commit(ctx context.Context) error {
+	var last time.Time
 	for f := range w.dones {
-		batch := w.gather(f)
+		batch := w.gather(f, commitEvery-time.Since(last))
+		last = time.Now()
 		if err := w.commitBatch(ctx, batch); err != nil {
 			w.discard()
 			return stopped(ctx, err)
@@ -39,17 +45,22 @@ func (w *Worker) commit(ctx context.Context) error {
 	return nil
 }
 
-// gather takes what else is ready, without waiting.
-func (w *Worker) gather(first finished) []finished {
+// gather takes what else gets ready within a time, and what is ready then.
+func (w *Worker) gather(first finished, within time.Duration) []finished {
 	batch := append(make([]finished, 0, 64), first)
-	for len(batch) < commitBatch {
+	wait := time.NewTimer(max(within, 0))
+	defer wait.Stop()
+	for over := false; len(batch) < commitBatch; {
 		select {
 		case f, ok := <-w.dones:
 			if !ok {
 				return batch
 			}
 			batch = append(batch, f)
-		default:
+		case <-wait.C:
+			over = true
+		}
+		if over && len(w.dones) == 0 {
 			return batch
 		}
 	}

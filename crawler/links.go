@@ -45,9 +45,9 @@ func (h *harvest) add(w *Worker, parent scope.Parent, l extract.Link) {
 func bestOf(p scope.Parent, k extract.Kind) (sent, bool) {
 	switch k {
 	case extract.Page:
-		return sent{salvor.Hop{Links: p.Hop.Links + 1}, salvor.ClassPage}, true
+		return sent{links: p.Hop.Links + 1, class: salvor.ClassPage}, true
 	case extract.Requisite:
-		return sent{salvor.Hop{Links: p.Hop.Links, Embeds: p.Hop.Embeds + 1}, salvor.ClassRequisite}, true
+		return sent{links: p.Hop.Links, embeds: p.Hop.Embeds + 1, class: salvor.ClassRequisite}, true
 	}
 	return sent{}, false
 }

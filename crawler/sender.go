@@ -36,12 +36,19 @@ type sentKey struct {
 	scope uint32
 }
 
+// sent is how an item was offered. It is small, because a filter holds half a
+// million: the path of a hop does not make it better.
 type sent struct {
-	hop   salvor.Hop
-	class salvor.Class
+	links         uint16
+	embeds, extra uint8
+	class         salvor.Class
 }
 
-func (a sent) covers(b sent) bool { return !b.hop.Better(a.hop) && b.class >= a.class }
+func sentAs(h salvor.Hop, c salvor.Class) sent { return sent{h.Links, h.Embeds, h.Extra, c} }
+
+func (a sent) hop() salvor.Hop { return salvor.Hop{Links: a.links, Embeds: a.embeds, Extra: a.extra} }
+
+func (a sent) covers(b sent) bool { return !b.hop().Better(a.hop()) && b.class >= a.class }
 
 // parcel is one batch on its way; done is closed when it was acknowledged or
 // given up, then err says which.
@@ -56,7 +63,7 @@ type parcel struct {
 
 const (
 	parcelSize   = 256                   // offers a batch
-	parcelDelay  = 10 * time.Millisecond // a batch waits for more this long
+	parcelDelay  = 25 * time.Millisecond // a batch waits for more this long
 	filterHalf   = 1 << 18               // keys in each of the filter's two generations
 	parcelsAtSea = 8                     // batches under way at once
 )
@@ -99,7 +106,7 @@ func (s *sender) pack(offers []api.Offer) (n int, full *parcel, waits []*parcel)
 	defer s.mu.Unlock()
 	scope := s.version()
 	for i, o := range offers {
-		k, this := sentKey{o.Key, scope}, sent{o.Hop, o.Class}
+		k, this := sentKey{o.Key, scope}, sentAs(o.Hop, o.Class)
 		if s.known(k, this) {
 			continue
 		}
