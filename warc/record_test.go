@@ -23,7 +23,7 @@ func TestForms(t *testing.T) {
 		e.HeadLen = headLen(msg)
 		e.Chunked = d.HasArg("chunked")
 		e.Status = 0
-		fmt.Sscanf(strings.TrimLeft(msg, "HTTP/.012"), " %d", &e.Status)
+		fmt.Sscanf(strings.TrimLeft(msg, "HTP/.012"), " %d", &e.Status)
 		if d.HasArg("truncated") {
 			d.ScanArgs(t, "truncated", &e.Truncated)
 		}
