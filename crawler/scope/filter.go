@@ -111,18 +111,10 @@ func literals(text string) [][]uint16 {
 // required is a set of texts of which every match holds one; nil if unknown.
 func required(re *syntax.Regexp) []string {
 	switch re.Op {
-	case syntax.OpLiteral:
-		return []string{string(re.Rune)}
 	case syntax.OpCapture, syntax.OpPlus:
 		return required(re.Sub[0])
 	case syntax.OpConcat:
-		var best []string
-		for _, sub := range re.Sub {
-			if r := required(sub); r != nil && (best == nil || shortest(r) > shortest(best)) {
-				best = r
-			}
-		}
-		return best
+		return requiredOfAll(re.Sub)
 	case syntax.OpAlternate:
 		var all []string
 		for _, sub := range re.Sub {
@@ -140,8 +132,79 @@ func required(re *syntax.Regexp) []string {
 		if re.Min > 0 {
 			return required(re.Sub[0])
 		}
+		return nil
+	}
+	return exact(re)
+}
+
+// requiredOfAll chooses among the parts of a sequence. Neighbours that can be
+// but a few texts count as one part.
+func requiredOfAll(parts []*syntax.Regexp) (best []string) {
+	better := func(r []string) {
+		if r != nil && (best == nil || shortest(r) > shortest(best)) {
+			best = r
+		}
+	}
+	var run []string
+	for _, part := range parts {
+		if run = product(run, exact(part)); run == nil {
+			run = exact(part)
+		}
+		better(run)
+		better(required(part))
+	}
+	return best
+}
+
+// exact is all texts that an expression matches; nil if they are many.
+func exact(re *syntax.Regexp) []string {
+	switch re.Op {
+	case syntax.OpLiteral:
+		return []string{string(re.Rune)}
+	case syntax.OpCapture:
+		return exact(re.Sub[0])
+	case syntax.OpCharClass:
+		var all []string
+		for i := 0; i+1 < len(re.Rune); i += 2 {
+			for r := re.Rune[i]; r <= re.Rune[i+1]; r++ {
+				if all = append(all, string(r)); len(all) > maxAlternatives {
+					return nil
+				}
+			}
+		}
+		return all
+	case syntax.OpConcat:
+		all := []string{""}
+		for _, sub := range re.Sub {
+			all = product(all, exact(sub))
+		}
+		return all
+	case syntax.OpAlternate:
+		var all []string
+		for _, sub := range re.Sub {
+			r := exact(sub)
+			if r == nil || len(all)+len(r) > maxAlternatives {
+				return nil
+			}
+			all = append(all, r...)
+		}
+		return all
 	}
 	return nil
+}
+
+// product is each of a followed by each of b; nil if they are too many.
+func product(a, b []string) []string {
+	if len(a)*len(b) > maxAlternatives {
+		return nil
+	}
+	var out []string
+	for _, x := range a {
+		for _, y := range b {
+			out = append(out, x+y)
+		}
+	}
+	return out
 }
 
 func shortest(s []string) int {
