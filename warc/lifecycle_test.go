@@ -35,6 +35,9 @@ func TestSpoolEmpties(t *testing.T) {
 			}
 		}
 		settle(a)
+		if p.Spooled() < a.Place.Length+b.Place.Length {
+			t.Errorf("%d bytes are spooled", p.Spooled())
+		}
 		if sealFirst {
 			mustSeal(t, p)
 			if n := spooled(t, dir); len(n) != 2 {
@@ -50,6 +53,9 @@ func TestSpoolEmpties(t *testing.T) {
 		}
 		if n := spooled(t, dir); len(n) != 0 {
 			t.Errorf("sealed first %v: at the end the spool holds %v", sealFirst, n)
+		}
+		if n := p.Spooled(); n != 0 {
+			t.Errorf("%d bytes are spooled at the end", n)
 		}
 		settle(b) // late and repeated marks are harmless
 		if len(stored(t, dir)) != 1 {

@@ -354,6 +354,30 @@ func (p *Pool) detach(s *segment) {
 	p.nudge()
 }
 
+// Spooled is how many bytes of segments are not in the Store yet.
+func (p *Pool) Spooled() (n int64) {
+	p.mu.Lock()
+	for _, s := range p.open {
+		n += s.good.Load()
+	}
+	queue := append([]*shelved(nil), p.queue...)
+	p.mu.Unlock()
+	for _, sh := range queue { // one that is being sealed is locked for an fsync
+		n += sh.bytes()
+	}
+	return n
+}
+
+// bytes is the length of a segment that takes no more.
+func (sh *shelved) bytes() int64 {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.seg != nil {
+		return sh.seg.good.Load()
+	}
+	return sh.size
+}
+
 // nudge wakes the keeper.
 func (p *Pool) nudge() {
 	select {

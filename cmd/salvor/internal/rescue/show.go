@@ -35,6 +35,16 @@ func (r *rescue) update(ctx context.Context, t api.Totals) {
 	r.shown.Phase = r.phase
 	r.shown.Errors = r.worker.Stats().Errors
 	r.shown.Hosts = r.hosts(ctx)
+	r.shown.Spool = r.pool.Spooled()
+	if segs, err := r.node.Segments(ctx); err == nil {
+		r.shown.Sealed = 0
+		for _, s := range segs {
+			if s.State >= api.SegmentSealed {
+				r.shown.Sealed++
+			}
+		}
+		r.shown.Open = len(segs) - r.shown.Sealed
+	}
 	r.job.Progress.Update(r.shown)
 }
 
