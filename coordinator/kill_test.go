@@ -22,6 +22,12 @@ import (
 const killDir = "SALVOR_TEST_KILL_DIR"
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(fillDir); dir != "" {
+		if err := fillUntilKilled(dir, os.Getenv("SALVOR_TEST_FILL_URLS")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
 	if dir := os.Getenv(killDir); dir != "" {
 		if err := offerUntilKilled(dir, os.Getenv("SALVOR_TEST_KILL_FROM")); err != nil {
 			fmt.Fprintln(os.Stderr, err)
