@@ -2,7 +2,6 @@ package crawler
 
 import (
 	"container/heap"
-	"context"
 	"sync"
 	"time"
 
@@ -351,100 +350,6 @@ func (s *schedule) want(limit, items int) (hosts int, not []string) {
 	return limit - len(not), not
 }
 
-// holdings lists every lease and the pace it still needs.
-func (s *schedule) holdings() api.Holdings {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	h := api.Holdings{Seen: s.seen, Leases: make([]api.Extension, 0, len(s.leases))}
-	for _, l := range s.leases {
-		e := api.Extension{Lease: l.ID}
-		if l.started < len(l.Items) {
-			e.Pace = salvor.Unlimited // as much as the budget allows
-		}
-		h.Leases = append(h.Leases, e)
-	}
-	return h
-}
-
-// renewed takes the answer to holdings sent at sent.
-func (s *schedule) renewed(r api.Renewal, sent instant) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, e := range r.Granted {
-		if l := s.leases[e.Lease]; l != nil {
-			l.pace, l.granted = e.Pace, sent
-		}
-	}
-	for _, id := range r.Lost {
-		s.lose(id)
-	}
-	s.strike(r.Struck)
-	for _, h := range s.hosts {
-		s.repace(h)
-		s.park(h)
-	}
-	kick(s.wake)
-}
-
-// lose removes a lease; its items not yet started are no longer ours.
-func (s *schedule) lose(id salvor.LeaseID) {
-	l := s.leases[id]
-	if l == nil {
-		return
-	}
-	delete(s.leases, id)
-	h := s.hosts[l.Host]
-	h.leases--
-	s.filter(h, func(x task) bool { return x.lease != l })
-}
-
-// strike removes items that somebody else settled meanwhile.
-func (s *schedule) strike(keys []salvor.Key) {
-	if len(keys) == 0 {
-		return
-	}
-	gone := make(map[salvor.Key]bool, len(keys))
-	for _, k := range keys {
-		gone[k] = true
-	}
-	for _, h := range s.hosts {
-		s.filter(h, func(x task) bool {
-			if gone[x.Key] {
-				s.begin(x.lease)
-				s.drop(x)
-			}
-			return !gone[x.Key]
-		})
-	}
-}
-
-func (s *schedule) filter(h *hostQueue, keep func(task) bool) {
-	items := h.items
-	h.items = make([]task, 0, len(items))
-	for _, x := range items {
-		if keep(x) {
-			h.items = append(h.items, x)
-		} else {
-			s.todo--
-		}
-	}
-}
-
-// clear drops everything not started: a drain. The items return to the queue
-// when their lease is no longer listed.
-func (s *schedule) clear() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, h := range s.hosts {
-		s.filter(h, func(x task) bool {
-			s.begin(x.lease)
-			s.drop(x)
-			return false
-		})
-		s.park(h)
-	}
-}
-
 // rulesFor is what the host's origin said, or nil when it is not known.
 func (s *schedule) rulesFor(x task) *rules {
 	s.mu.Lock()
@@ -457,53 +362,4 @@ func (s *schedule) interval(x task) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return x.host.pace.Interval()
-}
-
-// dispatch hands items to out until ctx ends; it owns the channel.
-func (s *schedule) dispatch(ctx context.Context, out chan<- task) {
-	defer close(out)
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		x, ok, wait := s.pick()
-		if !ok {
-			timer.Reset(wait)
-			select {
-			case <-ctx.Done():
-				return
-			case <-s.wake:
-			case <-timer.C:
-			}
-			continue
-		}
-		select {
-		case <-ctx.Done():
-			s.landed(x)
-			return
-		case out <- x:
-			s.launched(x)
-		}
-	}
-}
-
-type readyHeap []*hostQueue
-
-func (r readyHeap) Len() int           { return len(r) }
-func (r readyHeap) Less(i, j int) bool { return r[i].start().Before(r[j].start()) }
-func (r readyHeap) Swap(i, j int) {
-	r[i], r[j] = r[j], r[i]
-	r[i].place, r[j].place = i, j
-}
-func (r *readyHeap) Push(x any) {
-	h := x.(*hostQueue)
-	h.place = len(*r)
-	*r = append(*r, h)
-}
-func (r *readyHeap) Pop() any {
-	old := *r
-	h := old[len(old)-1]
-	old[len(old)-1] = nil
-	*r = old[:len(old)-1]
-	h.place = -1
-	return h
 }
