@@ -12,9 +12,8 @@ import (
 // decoder turns a document's bytes into UTF-8, piece by piece: tags can be
 // found without it in every charset that contains ASCII.
 type decoder struct {
-	enc     encoding.Encoding // nil: UTF-8
-	name    string            // "" UTF-8
-	escapes bool              // 7-bit codes with escapes (ISO-2022-JP)
+	enc  encoding.Encoding // nil: UTF-8
+	name string            // "" UTF-8
 }
 
 func (d *decoder) label() string {
@@ -29,7 +28,8 @@ const prescan = 1024
 
 // charset finds the encoding: byte order mark, header, declaration in the
 // document; then UTF-8 if it is that all through, else windows-1252. It
-// returns the text to scan, which only for UTF-16 is another.
+// returns the text to scan: another one where tags may be hidden in the bytes of
+// other letters, as in UTF-16 and in ISO-2022-JP, whose 者 is an escaped "<T".
 func (s *scan) charset(b []byte, declared bool) []byte {
 	label, body := s.label(b, declared)
 	e, name := charset.Lookup(label)
@@ -39,15 +39,15 @@ func (s *scan) charset(b []byte, declared bool) []byte {
 	case e == nil || name == "utf-8" || name == "replacement":
 		return body
 	}
-	if strings.HasPrefix(name, "utf-16") {
+	s.base.SetCharset(name)
+	if strings.HasPrefix(name, "utf-16") || name == "iso-2022-jp" {
 		s.dec.name = name
 		if text, err := e.NewDecoder().Bytes(body); err == nil {
 			return text
 		}
 		return nil
 	}
-	s.dec = decoder{e, name, name == "iso-2022-jp"}
-	s.base.SetCharset(name)
+	s.dec = decoder{e, name}
 	return body
 }
 
@@ -107,20 +107,30 @@ func metaCharset(t *tag) string {
 			return ""
 		}
 		content, _ := t.get(attrContent)
-		i := bytes.Index(bytes.ToLower(content), []byte("charset"))
-		if i < 0 {
-			return ""
-		}
-		v = bytes.TrimLeft(content[i+len("charset"):], " \t\r\n\f")
-		if len(v) == 0 || v[0] != '=' {
-			return ""
-		}
-		v = bytes.Trim(v[1:], " \t\r\n\f\"'")
-		if end := bytes.IndexAny(v, "; \t\r\n\f\"'"); end >= 0 {
-			v = v[:end]
-		}
+		v = contentCharset(content)
 	}
 	return sane(string(trim(v)))
+}
+
+// contentCharset is what follows the first "charset" with an equals sign
+// (https://html.spec.whatwg.org/#algorithm-for-extracting-a-character-encoding-from-a-meta-element).
+func contentCharset(v []byte) []byte {
+	const word = "charset"
+	for ; len(v) >= len(word); v = v[1:] {
+		if !equalFold(v[:len(word)], word) {
+			continue
+		}
+		value, ok := bytes.CutPrefix(bytes.TrimLeft(v[len(word):], " \t\r\n\f"), []byte("="))
+		if !ok {
+			continue
+		}
+		value = bytes.Trim(value, " \t\r\n\f\"'")
+		if end := bytes.IndexAny(value, "; \t\r\n\f\"'"); end >= 0 {
+			value = value[:end]
+		}
+		return value
+	}
+	return nil
 }
 
 func xmlCharset(b []byte) string {
@@ -149,7 +159,7 @@ func sane(label string) string {
 
 // text is b in UTF-8.
 func (s *scan) text(b []byte) []byte {
-	if s.dec.enc == nil || !s.dec.foreign(b) {
+	if s.dec.enc == nil || isASCII(b) {
 		return b
 	}
 	out, err := s.dec.enc.NewDecoder().Bytes(b)
@@ -159,13 +169,13 @@ func (s *scan) text(b []byte) []byte {
 	return out
 }
 
-func (d *decoder) foreign(b []byte) bool {
+func isASCII(b []byte) bool {
 	for _, c := range b {
-		if c >= 0x80 || c == 0x1b && d.escapes {
-			return true
+		if c >= 0x80 {
+			return false
 		}
 	}
-	return false
+	return true
 }
 
 // maxTitle is how many bytes of a title are kept.

@@ -91,11 +91,13 @@ func (s *scan) known() {
 	case tagMeta:
 		s.meta()
 	case tagBase:
-		if v, ok := s.tag.get(attrHref); ok && s.href == nil {
+		// That of a srcdoc document is not ours.
+		if v, ok := s.tag.get(attrHref); ok && s.href == nil && s.depth == 0 {
 			s.href = append([]byte{}, s.value(v)...)
 		}
 	case tagForm:
-		if m, _ := s.tag.get(attrMethod); len(trim(m)) == 0 || equalFold(trim(m), "get") {
+		// What is no method means GET.
+		if m, _ := s.tag.get(attrMethod); !equalFold(trim(m), "post") && !equalFold(trim(m), "dialog") {
 			s.attr(attrAction, Page)
 		}
 	case tagObject, tagApplet:
@@ -202,7 +204,9 @@ func (s *scan) meta() {
 	for _, a := range [...]attrID{attrProperty, attrName, attrItemprop} {
 		if v, ok := s.tag.get(a); ok {
 			if context, ok := metaMedia[strings.ToLower(string(trim(v)))]; ok {
-				s.ref(s.value(content), Requisite, context)
+				if v = s.value(content); !equalFold(trim(v), "none") { // as msapplication-config says it
+					s.ref(v, Requisite, context)
+				}
 				return
 			}
 		}

@@ -19,7 +19,8 @@ type scan struct {
 	based bool   // it is in force
 	xml   bool
 	dec   decoder
-	depth int // of srcdoc documents
+	svg   bool // inside <svg>
+	depth int  // of srcdoc documents
 	tag   tag
 	refs  []ref
 	arena []byte // decoded values that refs point into
@@ -70,6 +71,7 @@ func (s *scan) ref(text []byte, kind Kind, context string) {
 	s.refs = append(s.refs, ref{text, kind, context})
 	if len(s.refs) >= maxRefs {
 		s.flush()
+		s.arena = nil // what the caller reads on may lie in it
 	}
 }
 
@@ -100,7 +102,7 @@ func (s *scan) resolve(r ref) {
 	case err == nil:
 		s.info.Links++
 		s.emit(Link{u, r.kind, r.context})
-	case errors.Is(err, canon.ErrScheme):
+	case errors.Is(err, canon.ErrScheme), len(r.text) > 5 && equalFold(r.text[:5], "data:"): // however long
 		s.info.Other++
 	default:
 		s.info.BadRefs++

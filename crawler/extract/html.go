@@ -28,7 +28,7 @@ func (s *scan) html(b []byte) {
 		case c == '?':
 			i = s.instruction(b, i+1)
 		case c == '/' && i+1 < len(b):
-			i = endTag(b, i+1)
+			i = s.endTag(b, i+1)
 		}
 		if i < 0 {
 			return
@@ -37,12 +37,16 @@ func (s *scan) html(b []byte) {
 }
 
 // endTag skips one, with its attributes; all that is no name is a comment.
-func endTag(b []byte, i int) int {
+func (s *scan) endTag(b []byte, i int) int {
 	if c := b[i] | 0x20; c < 'a' || 'z' < c {
 		return after(b, i, '>')
 	}
+	start := i
 	for i < len(b) && ends[b[i]]&endsName == 0 {
 		i++
+	}
+	if equalFold(b[start:i], "svg") {
+		s.svg = false
 	}
 	return attributes(b, i, func(_, _ []byte) {})
 }
@@ -126,9 +130,16 @@ func (s *scan) instruction(b []byte, i int) int {
 	return end
 }
 
-// rawText handles elements whose content is text, which begins at i.
+// rawText handles elements whose content is text, which begins at i. In XML and
+// in SVG, unlike in HTML, <title/> has none.
 func (s *scan) rawText(b []byte, i int) int {
+	closed := b[i-2] == '/'
+	if closed && (s.xml || s.svg) {
+		return i
+	}
 	switch s.tag.id {
+	case tagSvg:
+		s.svg = !closed
 	case tagScript:
 		return scriptEnd(b, i)
 	case tagStyle:
@@ -137,7 +148,9 @@ func (s *scan) rawText(b []byte, i int) int {
 		return end
 	case tagTitle:
 		end := rawEnd(b, i, "title")
-		s.title(b[i:end])
+		if !s.svg {
+			s.title(b[i:end])
+		}
 		return end
 	case tagTextarea:
 		return rawEnd(b, i, "textarea")

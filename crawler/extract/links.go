@@ -18,6 +18,7 @@ func Links(d Document, emit func(Link)) Info {
 	s.doc, s.emit, s.base = d, emit, base
 	s.headers()
 	s.flush()
+	s.seen.reset() // the same text may mean another URL under a <base>
 	if len(d.Body) > 0 {
 		s.body()
 	}
@@ -38,6 +39,8 @@ func (s *scan) body() {
 		s.robots(s.doc.Body)
 	case typ == "text/css":
 		s.css(s.charset(s.doc.Body, false), cssContexts)
+	case typ == "text/html" && looksXML(s.doc.Body) && isList(root(s.doc.Body)):
+		s.xmlDocument(s.charset(s.doc.Body, true))
 	case typ == "text/html" || typ == "application/xhtml+xml":
 		s.xml = typ != "text/html"
 		s.html(s.charset(s.doc.Body, true))

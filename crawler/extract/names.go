@@ -34,6 +34,7 @@ const (
 	tagScript
 	tagSource
 	tagStyle
+	tagSvg
 	tagTextarea
 	tagTitle
 	tagTrack
@@ -46,7 +47,7 @@ const (
 var tagNames = [numTags]string{
 	"*", "a", "applet", "area", "audio", "base", "bgsound", "blockquote", "body", "button", "del", "embed",
 	"feimage", "form", "frame", "html", "iframe", "image", "img", "input", "ins", "link", "meta", "object",
-	"param", "plaintext", "q", "script", "source", "style", "textarea", "title", "track", "use", "video", "xmp",
+	"param", "plaintext", "q", "script", "source", "style", "svg", "textarea", "title", "track", "use", "video", "xmp",
 }
 
 // attrID names the attributes that hold links or say what they are for.

@@ -21,6 +21,15 @@ func (s *scan) xmlDocument(b []byte) {
 	}
 }
 
+// isList reports whether a root element is that of a sitemap or feed.
+func isList(root string) bool {
+	switch root {
+	case "urlset", "sitemapindex", "rss", "feed", "rdf":
+		return true
+	}
+	return false
+}
+
 // root is the local name of the first element, in lower case.
 func root(b []byte) string {
 	for i := 0; ; {

@@ -12,6 +12,9 @@ func newRule(allow bool, value string) rule {
 		r.pattern = "/" + r.pattern // common mistake, plain intent
 	}
 	r.length = len(r.pattern)
+	if body, anchor := r.pattern[:r.length-1], r.pattern[r.length-1:]; strings.Contains(body, "$") {
+		r.pattern = strings.ReplaceAll(body, "$", "%24") + anchor // only the last is special
+	}
 	r.plain = !strings.Contains(r.pattern, "*") && !strings.HasSuffix(r.pattern, "$")
 	return r
 }
@@ -26,7 +29,7 @@ func (f *File) Allowed(pathAndQuery string) (bool, string) {
 	if pathAndQuery == "/robots.txt" {
 		return true, ""
 	}
-	path := normalise(pathAndQuery)
+	path := special.Replace(normalise(pathAndQuery))
 	var best *rule
 	for i := range f.rules {
 		r := &f.rules[i]
@@ -42,6 +45,10 @@ func (f *File) Allowed(pathAndQuery string) (bool, string) {
 	}
 	return best.allow, best.line()
 }
+
+// special gives the characters that patterns use the spelling by which a
+// pattern means the characters themselves (RFC 9309 2.2.3).
+var special = strings.NewReplacer("*", "%2A", "$", "%24")
 
 func (r *rule) line() string {
 	if r.allow {
@@ -141,7 +148,8 @@ func (f *File) Rules() int { return len(f.rules) }
 // Text is our agent's part of the file in at most max bytes, without the
 // sitemaps. It parses to the same answers; only where it would not fit are
 // rules left out, and then the shortest Allow rules go first and the longest
-// Disallow rules last, so that less is allowed than the file says, not more.
+// Disallow rules last, so that less is allowed than the file says; more only if
+// its Disallow rules alone do not fit.
 func (f *File) Text(max int) []byte {
 	if len(f.rules) == 0 && f.delay == 0 {
 		return nil

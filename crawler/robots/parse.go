@@ -68,11 +68,8 @@ func Parse(body []byte, agents ...string) *File {
 	}
 	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
 	if len(body) > MaxSize {
-		body = body[:MaxSize]
 		// A cut line could mean more than was written.
-		if i := bytes.LastIndexAny(body, "\r\n"); i >= 0 {
-			body = body[:i]
-		}
+		body = body[:max(bytes.LastIndexAny(body[:MaxSize+1], "\r\n"), 0)]
 	}
 	for len(body) > 0 {
 		line := body

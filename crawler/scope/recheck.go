@@ -45,6 +45,8 @@ func (s *Scope) recheckRequisite(d *Decision, u canon.URL) {
 		d.In, d.Rule = true, RuleRequisite
 	case rule != "":
 		d.In, d.Rule = true, rule
+	case trailing(d.Hop.Path, 'R') > 0:
+		d.In, d.Rule = true, RuleRedirect
 	default:
 		d.Rule = RuleOutside
 	}
@@ -55,6 +57,8 @@ func (s *Scope) recheckSitemap(d *Decision, it salvor.Item, u canon.URL) {
 	via := canon.Parts(it.Via)
 	if s.area.holds(u) || s.inside(u) != "" || !via.IsZero() && (s.area.holds(via) || s.inside(via) != "") {
 		d.In, d.Rule = true, RuleSitemap
+	} else if trailing(d.Hop.Path, 'R') > 0 {
+		d.In, d.Rule = true, RuleRedirect
 	}
 }
 

@@ -1,0 +1,156 @@
+package crawler
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"salvor"
+	"salvor/api"
+	"salvor/crawler/canon"
+	"salvor/crawler/extract"
+	"salvor/crawler/scope"
+)
+
+func testScope(t *testing.T, r scope.Rules) *scope.Scope {
+	t.Helper()
+	if r.Seeds == nil {
+		r.Seeds = []string{"http://a.test/"}
+	}
+	s, err := scope.Compile(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func testURL(t *testing.T, href string) canon.URL {
+	t.Helper()
+	u, err := canon.Parse(href)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// TestHarvest: what lies outside is not offered; what a rule excludes is, with
+// the rule.
+func TestHarvest(t *testing.T) {
+	w := New(Config{Scope: testScope(t, scope.Rules{MaxHops: 2, Requisites: true, Exclude: []string{"secret"}}), Crawl: api.Crawl{ID: 7}})
+	parent := scope.Parent{URL: testURL(t, "http://a.test/dir/"), Hop: salvor.Hop{Links: 1, Path: "L"}, Class: salvor.ClassPage}
+	var h harvest
+	for _, l := range []struct {
+		href string
+		kind extract.Kind
+	}{
+		{"http://a.test/1", extract.Page}, {"http://b.test/", extract.Page}, {"http://a.test/secret", extract.Page},
+		{"http://cdn.test/x.png", extract.Requisite}, {"http://a.test/sitemap.xml", extract.Sitemap}, {"http://b.test/moved", extract.Redirect},
+	} {
+		h.add(w, parent, extract.Link{URL: testURL(t, l.href), Kind: l.kind})
+	}
+	var got []string
+	for _, o := range h.offers {
+		if o.Crawl != 7 || o.Via != parent.URL.Href || o.Key != salvor.ItemKey(w.c.Crawl.HashKey, "", o.URL, nil) {
+			t.Errorf("%+v", o.Item)
+		}
+		got = append(got, fmt.Sprintf("%s %v %s %s", o.URL, o.Class, o.Hop.Path, o.Excluded))
+	}
+	for i, want := range []string{
+		"http://a.test/1 page LL ", "http://a.test/secret page LL exclude:cli/1 secret", "http://cdn.test/x.png requisite LE ",
+		"http://a.test/sitemap.xml sitemap LS ", "http://b.test/moved page LR ",
+	} {
+		if i >= len(got) || got[i] != want {
+			t.Fatalf("offer %d of %q is not %s", i, got, want)
+		}
+	}
+}
+
+// TestBestOf: what is passed over because it was offered at best could not have
+// been judged better.
+func TestBestOf(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	urls := []string{"http://a.test/x", "http://b.test/x", "http://a.test/dir/y"}
+	for range 2000 {
+		s := testScope(t, scope.Rules{Kind: []string{"page", "prefix", "host", "any"}[rng.IntN(4)], MaxHops: rng.IntN(4) - 1, ExtraHops: rng.IntN(3), Requisites: rng.IntN(2) == 0})
+		p := scope.Parent{
+			URL: testURL(t, urls[rng.IntN(3)]), Class: salvor.Class(rng.IntN(5)),
+			Hop: salvor.Hop{Links: uint16(rng.IntN(4)), Embeds: uint8(rng.IntN(6)), Extra: uint8(rng.IntN(3))},
+		}
+		for kind := range extract.NumKinds {
+			best, ok := bestOf(p, kind)
+			if d := s.Decide(p, kind, testURL(t, urls[rng.IntN(3)])); ok && d.In && !best.covers(sentAs(d.Hop, d.Class)) {
+				t.Fatalf("%v of %+v: %+v is better than %+v", kind, p, d, best)
+			}
+		}
+	}
+}
+
+func TestRejudge(t *testing.T) {
+	w := New(Config{Scope: testScope(t, scope.Rules{MaxHops: scope.NoLimit})})
+	offer := func(href string, c salvor.Class) api.Offer {
+		return api.Offer{Item: salvor.Item{URL: href, Class: c}, Excluded: "of an older scope"}
+	}
+	if o := w.rejudge(offer("http://a.test/x", salvor.ClassPage)); o.Excluded != "" {
+		t.Errorf("still excluded: %q", o.Excluded)
+	}
+	w.SetScope(testScope(t, scope.Rules{MaxHops: scope.NoLimit, Live: []string{"/x"}}), 2)
+	for _, c := range []struct {
+		o    api.Offer
+		want string
+	}{
+		{offer("http://a.test/x", salvor.ClassPage), "exclude:live /x"},
+		{offer("http://b.test/", salvor.ClassPage), scope.RuleOutside},
+		{offer("http://a.test/", salvor.ClassSeed), ""},
+	} {
+		if got := w.rejudge(c.o); got.Excluded != c.want {
+			t.Errorf("%s is excluded by %q, want %q", c.o.URL, got.Excluded, c.want)
+		}
+	}
+	if o := (api.Offer{Item: salvor.Item{URL: "http://c.test/robots.txt", Class: salvor.ClassRobots}}); w.rejudge(o).Excluded != "" {
+		t.Error("a robots.txt is judged")
+	}
+}
+
+// TestSeedMoves: the target of a seed's redirect is a seed, and the scope that
+// holds it is in force before the target is offered.
+func TestSeedMoves(t *testing.T) {
+	var moved string
+	w := New(Config{Scope: testScope(t, scope.Rules{MaxHops: scope.NoLimit}), Crawl: api.Crawl{Scope: 3}})
+	w.c.SeedMoved = func(_ context.Context, from, to string) (*scope.Scope, error) {
+		moved = from + " " + to
+		return scope.Compile(scope.Rules{Seeds: []string{from, to}, MaxHops: scope.NoLimit, Exclude: []string{"/never"}})
+	}
+	seed := task{Item: salvor.Item{URL: "http://a.test/", Class: salvor.ClassSeed}}
+	var h harvest
+	l := extract.Link{URL: testURL(t, "http://b.test/home"), Kind: extract.Redirect}
+	if err := w.takeLink(t.Context(), &h, seed, scope.Parent{URL: testURL(t, seed.URL), Class: seed.Class}, l); err != nil {
+		t.Fatal(err)
+	}
+	if moved != "http://a.test/ http://b.test/home" || len(h.offers) != 1 || h.offers[0].Class != salvor.ClassSeed || h.offers[0].Hop.Path != "R" || h.offers[0].Via != seed.URL {
+		t.Errorf("moved %q, offered %+v", moved, h.offers)
+	}
+	if w.rules.Load().version != 3 {
+		t.Errorf("scope %d", w.rules.Load().version)
+	}
+	h = harvest{}
+	h.add(w, scope.Parent{URL: l.URL}, extract.Link{URL: testURL(t, "http://b.test/page")})
+	if len(h.offers) != 1 {
+		t.Error("pages of the target are out")
+	}
+}
+
+// TestHopLetters: letters of a journal and of outlinks lead back to what they
+// were written for.
+func TestHopLetters(t *testing.T) {
+	for _, k := range []extract.Kind{extract.Page, extract.Requisite, extract.Redirect, extract.Sitemap, extract.Speculative} {
+		if got := KindOf(k.Hop()); got != k {
+			t.Errorf("%v is written %c and read as %v", k, k.Hop(), got)
+		}
+	}
+	for path, want := range map[string]string{"": "0/0", "LLE": "2/1", "LEEL": "2/0", "RLRE": "1/1", "LISX": "1/0"} {
+		if h := HopOf(path); fmt.Sprintf("%d/%d", h.Links, h.Embeds) != want || h.Path != path {
+			t.Errorf("%s is %+v, want %s", path, h, want)
+		}
+	}
+}
