@@ -110,21 +110,6 @@ func (w *Worker) discover(ctx context.Context, d api.Discovery) error {
 	})
 }
 
-// KindOf reads a hop letter back: what Heritrix and we write into outlinks.
-func KindOf(hop byte) extract.Kind {
-	switch hop {
-	case 'E', 'I':
-		return extract.Requisite
-	case 'R':
-		return extract.Redirect
-	case 'S':
-		return extract.Sitemap
-	case 'X':
-		return extract.Speculative
-	}
-	return extract.Page
-}
-
 // HopOf reads a discovery path back, as far as it was kept.
 func HopOf(path string) salvor.Hop {
 	h := salvor.Hop{Path: path}

@@ -143,8 +143,8 @@ func TestSeedMoves(t *testing.T) {
 // TestHopLetters: letters of a journal and of outlinks lead back to what they
 // were written for.
 func TestHopLetters(t *testing.T) {
-	for _, k := range []extract.Kind{extract.Page, extract.Requisite, extract.Redirect, extract.Sitemap, extract.Speculative} {
-		if got := KindOf(k.Hop()); got != k {
+	for _, k := range []extract.Kind{extract.Page, extract.Requisite, extract.Redirect, extract.Sitemap, extract.Feed, extract.Speculative} {
+		if got := extract.KindOf(k.Hop()); got != k {
 			t.Errorf("%v is written %c and read as %v", k, k.Hop(), got)
 		}
 	}

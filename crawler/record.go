@@ -2,7 +2,6 @@ package crawler
 
 import (
 	"context"
-	"mime"
 	"strconv"
 	"strings"
 	"time"
@@ -85,14 +84,6 @@ func (w *Worker) logEntry(f finished, v verdict, c *fetch.Capture) crawllog.Entr
 func (w *Worker) parent(x task, url string) (scope.Parent, error) {
 	u, err := canon.Parse(url)
 	return scope.Parent{URL: u, Hop: x.Hop, Class: x.Class}, err
-}
-
-func charsetOf(contentType string) string {
-	_, params, err := mime.ParseMediaType(contentType)
-	if err != nil {
-		return ""
-	}
-	return params["charset"]
 }
 
 // moveSeed makes the target of a seed's redirect a seed.

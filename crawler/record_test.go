@@ -14,17 +14,6 @@ import (
 	"salvor/warc"
 )
 
-func TestCharsetOf(t *testing.T) {
-	for typ, want := range map[string]string{
-		"": "", "text/html": "", "text/html; charset=utf-8": "utf-8", "text/html;CHARSET=Shift_JIS": "Shift_JIS",
-		`text/html; charset="iso-8859-1"`: "iso-8859-1", "text/html; charset=koi8-r;": "koi8-r", "text/html; boundary=x; charset=big5": "big5",
-	} {
-		if got := charsetOf(typ); got != want {
-			t.Errorf("%q: %q, want %q", typ, got, want)
-		}
-	}
-}
-
 // TestWarcExchange: a capture's digest is one of its payload only where there
 // is one.
 func TestWarcExchange(t *testing.T) {

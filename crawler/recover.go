@@ -110,7 +110,7 @@ func (w *Worker) storedLinks(ctx context.Context, r warc.Recovered) ([]api.Offer
 		if err != nil {
 			continue
 		}
-		link := extract.Link{URL: target, Kind: KindOf(l.Hop), Context: l.Context}
+		link := extract.Link{URL: target, Kind: extract.KindOf(l.Hop), Context: l.Context}
 		if link.Kind == extract.Redirect && r.Class == salvor.ClassSeed {
 			err = w.moveSeed(ctx, &h, task{Item: salvor.Item{URL: r.URL, Hop: r.Hop}}, link)
 			if err != nil {

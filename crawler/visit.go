@@ -195,8 +195,8 @@ func (w *Worker) harvest(ctx context.Context, x task, c *fetch.Capture) (h harve
 		return h, info, nil // a URL that cannot be parsed again has no links to resolve
 	}
 	p := extract.Document{
-		Base: c.URL, Type: c.Type, Status: c.Status, Body: c.View(),
-		Charset: charsetOf(c.Header.Get("Content-Type")), Header: c.Header.Values,
+		Base: c.URL, Type: c.ViewType, Status: c.Status, Body: c.View(),
+		Charset: c.ViewCharset, Header: c.Header.Values, Robots: x.Class == salvor.ClassRobots,
 	}
 	info = extract.Links(p, func(l extract.Link) {
 		if err == nil {

@@ -71,7 +71,7 @@ func escapeHigh(s string) string {
 	const hex = "0123456789ABCDEF"
 	var out strings.Builder
 	for i := range len(s) {
-		if c := s[i]; c >= 0x80 || c == 0x1b || c == 0x0e || c == 0x0f {
+		if c := s[i]; c >= 0x80 || c == 0x1b || c == 0x0e || c == 0x0f || c == '#' {
 			out.WriteByte('%')
 			out.WriteByte(hex[c>>4])
 			out.WriteByte(hex[c&15])

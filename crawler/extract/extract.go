@@ -69,6 +69,7 @@ type Document struct {
 	Status  int
 	Body    []byte
 	Header  func(name string) []string // may be nil
+	Robots  bool                       // it is an origin's robots.txt, wherever a redirect led
 }
 
 // Info is what else was learned.

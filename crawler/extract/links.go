@@ -35,7 +35,7 @@ func (s *scan) body() {
 	typ, _, _ = strings.Cut(typ, ";")
 	typ = strings.TrimSpace(typ)
 	switch {
-	case isRobots(s.base.URL()):
+	case s.doc.Robots || isRobots(s.base.URL()):
 		s.robots(s.doc.Body)
 	case typ == "text/css":
 		s.css(s.charset(s.doc.Body, false), cssContexts)

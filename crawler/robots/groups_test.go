@@ -143,3 +143,29 @@ func TestKeptTextIsStricter(t *testing.T) {
 		}
 	}
 }
+
+// TestTooManyRules: where the Disallow rules alone have no room, more is
+// forbidden, never less.
+func TestTooManyRules(t *testing.T) {
+	var file strings.Builder
+	file.WriteString("User-agent: *\nAllow: /dir/allowed/12\n")
+	for i := range 3000 {
+		fmt.Fprintf(&file, "Disallow: /dir/%%C3%%BC/thread-%d/*.php$\n", i*7919)
+	}
+	f := Parse([]byte(file.String()), "salvor")
+	for _, room := range []int{16 << 10, 1000, 60, 30} {
+		text := f.Text(room)
+		if len(text) > room {
+			t.Errorf("%d bytes in %d", len(text), room)
+		}
+		kept := Parse(text, "salvor")
+		for i := range 3000 {
+			if ok, by := kept.Allowed(fmt.Sprintf("/dir/ü/thread-%d/x.php", i*7919)); ok {
+				t.Fatalf("thread %d is allowed by %q in %d bytes:\n%.300s", i, by, room, text)
+			}
+		}
+		if ok, by := kept.Allowed("/other/"); !ok && room > 100 {
+			t.Errorf("/other/ is forbidden by %q in %d bytes", by, room)
+		}
+	}
+}

@@ -1,7 +1,6 @@
 package robots
 
 import (
-	"slices"
 	"strings"
 	"time"
 )
@@ -144,63 +143,3 @@ func (f *File) Sitemaps() []string { return f.sitemaps }
 
 // Rules is how many rules are for us.
 func (f *File) Rules() int { return len(f.rules) }
-
-// Text is our agent's part of the file in at most max bytes, without the
-// sitemaps. It parses to the same answers; only where it would not fit are
-// rules left out, and then the shortest Allow rules go first and the longest
-// Disallow rules last, so that less is allowed than the file says; more only if
-// its Disallow rules alone do not fit.
-func (f *File) Text(max int) []byte {
-	if len(f.rules) == 0 && f.delay == 0 {
-		return nil
-	}
-	head := "User-agent: *\n"
-	if f.delay > 0 {
-		head += "Crawl-delay: " + strings.TrimRight(strings.TrimRight(formatSeconds(f.delay), "0"), ".") + "\n"
-	}
-	keep := f.fitting(max - len(head))
-	var b strings.Builder
-	b.WriteString(head)
-	for i, r := range f.rules {
-		if keep[i] {
-			b.WriteString(r.line())
-			b.WriteByte('\n')
-		}
-	}
-	if b.Len() > max {
-		return nil
-	}
-	return []byte(b.String())
-}
-
-// fitting marks the rules that fit into room: each once, Disallow rules first
-// and of these the shortest, which forbid the most.
-func (f *File) fitting(room int) []bool {
-	order := make([]int, len(f.rules))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		x, y := f.rules[a], f.rules[b]
-		if x.allow != y.allow {
-			if y.allow {
-				return -1
-			}
-			return 1
-		}
-		if x.allow {
-			return y.length - x.length
-		}
-		return x.length - y.length
-	})
-	keep, seen := make([]bool, len(f.rules)), map[string]bool{}
-	for _, i := range order {
-		line := f.rules[i].line()
-		if seen[line] || len(line)+1 > room {
-			continue
-		}
-		seen[line], keep[i] = true, true
-		room -= len(line) + 1
-	}
-	return keep
-}

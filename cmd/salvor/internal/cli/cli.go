@@ -74,10 +74,8 @@ func lookup(env []string) func(string) string {
 	}
 }
 
-// processSignals are those of the process. A broken pipe on standard output
-// becomes an error of Write: it must not end a crawl.
+// processSignals are those of the process.
 func processSignals() (<-chan os.Signal, func()) {
-	signal.Ignore(syscall.SIGPIPE)
 	c := make(chan os.Signal, 8)
 	signal.Notify(c, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	return c, func() { signal.Stop(c) }

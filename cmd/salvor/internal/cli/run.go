@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
 	"sync"
 	"syscall"
 	"time"
@@ -72,6 +73,9 @@ func (s *session) open() (err error) {
 
 // begin says what starts, to people and to programs.
 func (s *session) begin() {
+	// A reader that goes away becomes an error of Write, from the first line on:
+	// it must not end a crawl.
+	signal.Ignore(syscall.SIGPIPE)
 	p := s.plan
 	o := progress.Options{Mode: s.mode(), Out: s.stderr, Size: s.size, Name: p.settings.Name, Verbose: s.asked.verbose, Deadline: p.settings.Deadline, Log: s.log}
 	o.Color = o.Mode == progress.Live && s.env("NO_COLOR") == ""

@@ -63,13 +63,13 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// within waits up to 5 s for a file to hold a text: within FILE TEXT.
+// within waits up to 30 s for a file to hold a text: within FILE TEXT.
 func within(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: within FILE TEXT")
 	}
 	var b []byte
-	for range 500 {
+	for range 3000 {
 		b, _ = os.ReadFile(ts.MkAbs(args[0]))
 		if strings.Contains(string(b), args[1]) {
 			return

@@ -12,6 +12,7 @@ import (
 	"salvor/api"
 	"salvor/crawler"
 	"salvor/crawler/canon"
+	"salvor/crawler/extract"
 	"salvor/crawler/scope"
 	"salvor/warc"
 )
@@ -60,7 +61,7 @@ func (r *rescue) admitted(url string, m *warc.Metadata) (offers []api.Offer) {
 		if err != nil {
 			continue
 		}
-		if d := r.scope.Decide(parent, crawler.KindOf(l.Hop), target); d.In {
+		if d := r.scope.Decide(parent, extract.KindOf(l.Hop), target); d.In {
 			offers = append(offers, api.Offer{Item: crawler.NewItem(r.crawl, target, d, url)})
 		}
 	}
