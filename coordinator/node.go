@@ -49,7 +49,7 @@ type Config struct {
 	// Clock is the machine's when nil.
 	Clock Clock
 	// SnapshotBytes of log, or SnapshotEvery with changes, and a snapshot is
-	// taken. 0 is 64 MB and 60 s.
+	// taken. 0 is 32 MB and 60 s.
 	SnapshotBytes int64
 	SnapshotEvery time.Duration
 }
@@ -62,7 +62,7 @@ func (c Config) withDefaults() Config {
 		c.Clock = systemClock{}
 	}
 	if c.SnapshotBytes == 0 {
-		c.SnapshotBytes = 64 << 20
+		c.SnapshotBytes = 32 << 20
 	}
 	if c.SnapshotEvery == 0 {
 		c.SnapshotEvery = time.Minute
