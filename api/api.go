@@ -52,7 +52,8 @@ type Coordinator interface {
 	// the caller: the state machine knows no patterns.
 	Exclude(ctx context.Context, crawl salvor.CrawlID, rule string, keys []HostKey) (int64, error)
 	// SetCeiling changes the ceiling of one host's budget; host "" means the
-	// default of the crawl and every host that has no ceiling of its own.
+	// default of the crawl and every host that has no ceiling of its own. A
+	// host's own ceiling of 0 is taken away.
 	SetCeiling(ctx context.Context, crawl salvor.CrawlID, host string, p salvor.Pace) error
 	View
 }

@@ -118,9 +118,10 @@ func (n *Node) judge(r *reign, reports []api.HostFeedback) ([]frontier.SetBudget
 	return changes, errs
 }
 
-// SetCeiling implements api.Coordinator.
+// SetCeiling implements api.Coordinator. For a host, 0 takes its own ceiling
+// away.
 func (n *Node) SetCeiling(ctx context.Context, crawl salvor.CrawlID, host string, p salvor.Pace) error {
-	if p == 0 {
+	if p == 0 && host == "" {
 		return salvor.Errorf(salvor.Invalid, "coordinator: a ceiling of 0 requests a second would never end").
 			WithHint("Pause the crawl instead.")
 	}

@@ -81,7 +81,11 @@ func (w *Worker) exchange(ctx context.Context, d *fetch.Driver, x task, url stri
 	if cap != nil {
 		defer cap.Close()
 		if cap.DNS != nil {
-			if err := w.c.Pool.WriteDNS(ctx, cap.DNS.Name, cap.DNS.Time, cap.DNS.Server.String(), cap.DNS.Text); err != nil {
+			server := "" // none, when the system's own files knew
+			if s := cap.DNS.Server.Addr(); s.IsValid() {
+				server = s.String()
+			}
+			if err := w.c.Pool.WriteDNS(ctx, cap.DNS.Name, cap.DNS.Time, server, cap.DNS.Text); err != nil {
 				return err
 			}
 		}

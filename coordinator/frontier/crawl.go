@@ -107,7 +107,9 @@ func (t *tx) setBudget(cmd *SetBudget) error {
 	set(&h.rate, cmd.Rate)
 	set(&h.blocked, cmd.Blocked)
 	set(&h.ceiling, cmd.Ceiling)
-	h.own = h.own || cmd.Ceiling != nil
+	if cmd.Ceiling != nil {
+		h.own = *cmd.Ceiling > 0 // else the crawl's holds again
+	}
 	if cmd.Note != nil {
 		h.note = strings.Clone(*cmd.Note)
 	}

@@ -175,7 +175,7 @@ func (m *model) setBudget(c *SetBudget) {
 	}
 	b := m.budget(c.Host, m.crawls[c.Crawl])
 	if c.Ceiling != nil {
-		b.ceiling, b.own = *c.Ceiling, true
+		b.ceiling, b.own = *c.Ceiling, *c.Ceiling > 0
 	}
 	if c.Rate != nil {
 		b.rate = *c.Rate

@@ -74,9 +74,37 @@ func SiteOf(host string) string {
 	return site
 }
 
+// The parser takes time with the square of some lengths: a page may hold
+// thousands of references made for that. What needs no parser may be longer.
+const (
+	maxSlow      = 8 << 10
+	maxAuthority = 512
+)
+
+// authorityLen is how long the user, host and port of a reference are, 0 where
+// it has none.
+func authorityLen(ref string) int {
+	ref = trim(ref)
+	if ref == "" {
+		return 0
+	}
+	if n := schemeLen(ref); n > 0 {
+		ref = ref[n+1:]
+	}
+	rest := strings.TrimLeft(ref, "/\\\t\n\r")
+	lead := ref[:len(ref)-len(rest)]
+	if strings.Count(lead, "/")+strings.Count(lead, "\\") < 2 {
+		return 0
+	}
+	if n := strings.IndexAny(rest, "/\\?#"); n >= 0 {
+		return n
+	}
+	return len(rest)
+}
+
 // parse runs the WHATWG parser; base may be nil.
 func parse(ref string, base *whatwg.Url) (URL, error) {
-	if len(ref) > MaxLen {
+	if len(ref) > maxSlow || authorityLen(ref) > maxAuthority {
 		return URL{}, ErrTooLong
 	}
 	var w *whatwg.Url
@@ -95,6 +123,9 @@ func parse(ref string, base *whatwg.Url) (URL, error) {
 	if w.Hostname() == "" {
 		return URL{}, ErrInvalid
 	}
+	// Credentials would stand in every record, and one page would have two URLs.
+	w.SetUsername("")
+	w.SetPassword("")
 	href := w.Href(true)
 	if len(href) > MaxLen {
 		return URL{}, ErrTooLong

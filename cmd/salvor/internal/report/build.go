@@ -50,7 +50,7 @@ func newReport(c api.Crawl, x Extra) *Report {
 	r := &Report{
 		Format: "salvor-report", Version: ReportVersion, Software: x.Software, Created: x.Created.UTC().Truncate(time.Second),
 		Crawl: Crawl{
-			ID: c.ID, Name: c.Name, Operator: x.Operator, Description: x.Description, State: c.State.String(),
+			ID: c.ID, Name: cmp.Or(x.Name, c.Name), Operator: x.Operator, Description: x.Description, State: c.State.String(),
 			End: x.End, EndDetail: x.EndDetail, Started: utc(x.Started), Finished: utc(x.Finished), Deadline: unix(c.Deadline),
 			WorkedMS: x.Worked.Milliseconds(),
 		},

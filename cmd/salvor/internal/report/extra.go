@@ -29,6 +29,7 @@ const (
 // Extra is what the frontier does not know. Every field may be empty.
 type Extra struct {
 	Software    string // "salvor 0.1 (linux/amd64)"
+	Name        string // of the crawl, as the operator calls it
 	Operator    string
 	Description string
 	Settings    []Setting // as given on the command line, without secrets

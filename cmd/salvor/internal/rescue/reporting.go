@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/url"
 	"os"
 	"runtime"
 	"slices"
@@ -108,7 +109,7 @@ func (r *rescue) archivePapers(ctx context.Context) error {
 }
 
 func (r *rescue) paper(name, part string) string {
-	return fmt.Sprintf("urn:salvor:%s:%s:%s", r.crawl.Name, part, name)
+	return fmt.Sprintf("urn:salvor:%s:%s:%s:%s", url.PathEscape(r.job.Settings.Name), r.crawl.Name, part, name)
 }
 
 // logPiece bounds a log record, and the memory to write it.
@@ -159,7 +160,7 @@ func (r *rescue) extra() report.Extra {
 	s := &r.job.Settings
 	x := report.Extra{
 		Software: fmt.Sprintf("salvor %s (%s/%s)", r.job.Version, runtime.GOOS, runtime.GOARCH),
-		Operator: s.Operator, Description: s.Description, Settings: settingLines(s), Created: time.Now(),
+		Name:     s.Name, Operator: s.Operator, Description: s.Description, Settings: settingLines(s), Created: time.Now(),
 		EndDetail: r.detail, Excludes: r.excludeRules(), Seeds: r.seedRows(), Certificates: r.certificates(),
 	}
 	r.mu.Lock()

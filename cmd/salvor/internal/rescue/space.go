@@ -27,7 +27,7 @@ func (r *rescue) roomLeft(soon int64) error {
 	if err := unix.Statfs(r.job.Dir.Path(), &st); err != nil {
 		return nil
 	}
-	free, need := int64(st.Bavail)*st.Bsize, lowWater+soon
+	free, need := int64(st.Bavail)*int64(st.Bsize), lowWater+soon
 	if free >= need {
 		return nil
 	}
