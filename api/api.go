@@ -192,6 +192,9 @@ const (
 	VerbPostpone             // try again at Retry; the attempt does not count (Retry-After, lease returned)
 )
 
+// MaxText is how long the texts of an Entry may be, in bytes.
+const MaxText = 200
+
 // Entry is one item's report. Saved and Revisit are accepted from any lease;
 // everything else only with the current one.
 type Entry struct {

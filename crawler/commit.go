@@ -2,6 +2,8 @@ package crawler
 
 import (
 	"context"
+	"net/http"
+	"slices"
 	"time"
 
 	"salvor"
@@ -90,10 +92,22 @@ func (w *Worker) commitBatch(ctx context.Context, batch []finished) error {
 	if err := w.c.Log.Sync(); err != nil {
 		return err
 	}
+	// A host's wish to be left alone is durable before the answer that said so.
+	if throttled(batch) {
+		if err := w.report(ctx); err != nil {
+			return err
+		}
+	}
 	if err := w.settle(ctx, batch); err != nil {
 		return err
 	}
 	return w.released(ctx, batch)
+}
+
+func throttled(batch []finished) bool {
+	return slices.ContainsFunc(batch, func(f finished) bool {
+		return f.entry.Status == http.StatusTooManyRequests || f.entry.Status == http.StatusServiceUnavailable
+	})
 }
 
 func awaitLinks(ctx context.Context, batch []finished) error {

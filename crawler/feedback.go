@@ -48,6 +48,8 @@ func (s *schedule) observe(x task, v verdict, firstByte time.Duration) {
 	switch {
 	case v.throttled:
 		f.throttled++
+		s.urgent = true
+		kick(s.hands)
 		f.retryAfter = max(f.retryAfter, v.retryAfter)
 	case v.unanswered:
 		f.errors++
@@ -60,11 +62,26 @@ func (s *schedule) observe(x task, v verdict, firstByte time.Duration) {
 	}
 }
 
+// pressed reports, once, that a host asked for less.
+func (s *schedule) pressed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	urgent := s.urgent
+	s.urgent = false
+	return urgent
+}
+
 // slow notes an origin's Crawl-delay.
 func (s *schedule) slow(x task, d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	x.host.report.crawlDelay = max(x.host.report.crawlDelay, d)
+	h := x.host
+	h.report.crawlDelay = max(h.report.crawlDelay, d)
+	h.delay = max(h.delay, d)
+	if next := time.Now().Add(d); next.After(h.next) {
+		h.next = next
+		s.park(h)
+	}
 }
 
 // reports takes every host's feedback.

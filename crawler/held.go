@@ -1,6 +1,8 @@
 package crawler
 
 import (
+	"time"
+
 	"salvor"
 	"salvor/api"
 )
@@ -9,6 +11,7 @@ import (
 func (s *schedule) holdings() api.Holdings {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.giveBack()
 	h := api.Holdings{Seen: s.seen, Leases: make([]api.Extension, 0, len(s.leases))}
 	for _, l := range s.leases {
 		e := api.Extension{Lease: l.ID}
@@ -18,6 +21,23 @@ func (s *schedule) holdings() api.Holdings {
 		h.Leases = append(h.Leases, e)
 	}
 	return h
+}
+
+// giveBack drops what could not start before its lease ends anyway: a lease
+// that is not listed returns to the queue, and its place to another host.
+func (s *schedule) giveBack() {
+	late := time.Now().Add(salvor.LeaseTTL)
+	for _, h := range s.hosts {
+		if len(h.items) == 0 || !h.blocked.After(late) {
+			continue
+		}
+		s.filter(h, func(x task) bool {
+			s.begin(x.lease)
+			s.drop(x)
+			return false
+		})
+		s.park(h)
+	}
 }
 
 // renewed takes the answer to holdings sent at sent.
@@ -50,6 +70,7 @@ func (s *schedule) lose(id salvor.LeaseID) {
 	h := s.hosts[l.Host]
 	h.leases--
 	s.filter(h, func(x task) bool { return x.lease != l })
+	s.park(h)
 }
 
 // strike removes items that somebody else settled meanwhile.
@@ -69,6 +90,7 @@ func (s *schedule) strike(keys []salvor.Key) {
 			}
 			return !gone[x.Key]
 		})
+		s.park(h)
 	}
 }
 

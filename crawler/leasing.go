@@ -24,17 +24,19 @@ const (
 func (w *Worker) keep(ctx, drain context.Context) error {
 	var extended, reported time.Time
 	for ctx.Err() == nil {
-		if time.Since(extended) >= salvor.ExtendEvery || w.sched.spent() {
-			if err := w.extend(ctx); err != nil {
-				return err
-			}
-			extended = time.Now()
-		}
-		if time.Since(reported) >= reportEvery {
+		// What a host asked for comes first: the extend after it has the new pace.
+		pressed := w.sched.pressed()
+		if pressed || time.Since(reported) >= reportEvery {
 			if err := w.report(ctx); err != nil {
 				return err
 			}
 			reported = time.Now()
+		}
+		if pressed || time.Since(extended) >= salvor.ExtendEvery || w.sched.spent() {
+			if err := w.extend(ctx); err != nil {
+				return err
+			}
+			extended = time.Now()
 		}
 		if err := w.ask(ctx, drain); err != nil {
 			return err

@@ -117,9 +117,10 @@ func TestRejudge(t *testing.T) {
 func TestSeedMoves(t *testing.T) {
 	var moved string
 	w := New(Config{Scope: testScope(t, scope.Rules{MaxHops: scope.NoLimit}), Crawl: api.Crawl{Scope: 3}})
-	w.c.SeedMoved = func(_ context.Context, from, to string) (*scope.Scope, error) {
+	w.c.SeedMoved = func(_ context.Context, from, to string) (*scope.Scope, uint32, error) {
 		moved = from + " " + to
-		return scope.Compile(scope.Rules{Seeds: []string{from, to}, MaxHops: scope.NoLimit, Exclude: []string{"/never"}})
+		s, err := scope.Compile(scope.Rules{Seeds: []string{from, to}, MaxHops: scope.NoLimit, Exclude: []string{"/never"}})
+		return s, 3, err
 	}
 	seed := task{Item: salvor.Item{URL: "http://a.test/", Class: salvor.ClassSeed}}
 	var h harvest
@@ -138,6 +139,53 @@ func TestSeedMoves(t *testing.T) {
 	if len(h.offers) != 1 {
 		t.Error("pages of the target are out")
 	}
+}
+
+// TestOlderScope: the scope of a seed's move that is overtaken by newer rules
+// does not take their place.
+func TestOlderScope(t *testing.T) {
+	w := New(Config{Scope: testScope(t, scope.Rules{MaxHops: scope.NoLimit}), Crawl: api.Crawl{Scope: 3}})
+	old := testScope(t, scope.Rules{MaxHops: scope.NoLimit})
+	newer := testScope(t, scope.Rules{MaxHops: scope.NoLimit, Live: []string{"/x"}})
+	w.c.SeedMoved = func(context.Context, string, string) (*scope.Scope, uint32, error) {
+		w.SetScope(newer, 4)
+		return old, 3, nil
+	}
+	var h harvest
+	l := extract.Link{URL: testURL(t, "http://a.test/x"), Kind: extract.Redirect}
+	if err := w.moveSeed(t.Context(), &h, task{Item: salvor.Item{URL: "http://a.test/"}}, l); err != nil {
+		t.Fatal(err)
+	}
+	if now := w.rules.Load(); now.Scope != newer || now.version != 4 {
+		t.Errorf("version %d is in force, want 4", now.version)
+	}
+}
+
+// TestEndlessSeed: a seed that redirects for ever makes 20 seeds.
+func TestEndlessSeed(t *testing.T) {
+	s := testScope(t, scope.Rules{MaxHops: scope.NoLimit})
+	w := New(Config{Scope: s})
+	moves := 0
+	w.c.SeedMoved = func(context.Context, string, string) (*scope.Scope, uint32, error) { moves++; return s, 0, nil }
+	x := task{Item: salvor.Item{URL: "http://a.test/inf/0", Class: salvor.ClassSeed}}
+	for i := 1; i < 100; i++ {
+		var h harvest
+		to := fmt.Sprintf("http://a.test/inf/%d", i)
+		if err := w.moveSeed(t.Context(), &h, x, extract.Link{URL: testURL(t, to), Kind: extract.Redirect}); err != nil {
+			t.Fatal(err)
+		}
+		if len(h.offers) != 1 {
+			t.Fatalf("%s: %d offers", to, len(h.offers))
+		}
+		if o := h.offers[0]; o.Excluded != "" {
+			if o.Excluded != scope.RuleMaxRedirects || moves != 20 {
+				t.Errorf("ended by %q after %d moves", o.Excluded, moves)
+			}
+			return
+		}
+		x = task{Item: h.offers[0].Item}
+	}
+	t.Error("followed for ever")
 }
 
 // TestHopLetters: letters of a journal and of outlinks lead back to what they

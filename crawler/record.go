@@ -72,6 +72,9 @@ func (w *Worker) logEntry(f finished, v verdict, c *fetch.Capture) crawllog.Entr
 	if x.Attempts > 0 {
 		e.Notes = append(e.Notes, strconv.Itoa(int(x.Attempts)+1)+"t")
 	}
+	if c != nil && c.Cut() {
+		e.Notes = append(e.Notes, "linksCut")
+	}
 	if c != nil {
 		e.Size, e.Type, e.Digest = c.Block.Size(), c.Type, c.PayloadSHA1
 		e.Begin, e.Duration = c.Begin, c.Duration
@@ -86,17 +89,27 @@ func (w *Worker) parent(x task, url string) (scope.Parent, error) {
 	return scope.Parent{URL: u, Hop: x.Hop, Class: x.Class}, err
 }
 
-// moveSeed makes the target of a seed's redirect a seed.
+// maxSeedMoves ends chains of redirects that make up a new seed at each step.
+const maxSeedMoves = 20
+
+// moveSeed makes the target of a seed's redirect a seed. At the end of a long
+// chain it is judged as any redirect's.
 func (w *Worker) moveSeed(ctx context.Context, h *harvest, x task, l extract.Link) error {
-	w.seedMoves.Lock()
+	if moves := len(x.Hop.Path) - len(strings.TrimRight(x.Hop.Path, "R")); moves >= maxSeedMoves {
+		parent, err := w.parent(x, x.URL)
+		if err == nil { // a URL that cannot be parsed again leads nowhere
+			h.add(w, parent, l)
+		}
+		return nil
+	}
+	w.seedMoves.Lock() // of two moves the later scope holds both targets: it comes last
 	defer w.seedMoves.Unlock()
-	s, err := w.c.SeedMoved(ctx, x.URL, l.URL.Href)
+	s, version, err := w.c.SeedMoved(ctx, x.URL, l.URL.Href)
 	if err != nil {
 		return err
 	}
-	now := w.rules.Load()
-	w.rules.Store(&judgement{s, now.version})
-	d := s.SeedRedirect(l.URL)
+	w.SetScope(s, version)
+	d := w.rules.Load().SeedRedirect(l.URL)
 	d.Hop.Links, d.Hop.Path = x.Hop.Links, x.Hop.Append('R')
 	h.offers = append(h.offers, api.Offer{Item: w.item(l.URL, d, x.URL)})
 	return nil
@@ -105,6 +118,9 @@ func (w *Worker) moveSeed(ctx context.Context, h *harvest, x task, l extract.Lin
 // noteDeviations counts what was odd, and tells the operator once a host of an
 // invalid certificate.
 func (w *Worker) noteDeviations(x task, c *fetch.Capture) {
+	if c.Cut() {
+		w.notice("links_cut", x, x.URL+" is so large that not all of it was looked through for links")
+	}
 	for _, n := range c.Notes {
 		w.stats.note(n)
 		if strings.HasPrefix(n, "invalid certificate") {

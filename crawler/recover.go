@@ -76,8 +76,8 @@ func (w *Worker) recovered(ctx context.Context, r warc.Recovered) (finished, err
 	}}
 	receipt := r.Receipt()
 	f := finished{task: x, receipt: &receipt, entry: api.Entry{
-		Key: e.Key, Host: e.Host, Lease: e.Lease, Round: e.Round, Outcome: e.Outcome, Reason: e.Reason, Status: e.Status,
-		Place: r.Place, Digest: e.Digest, Bytes: e.Bytes, Type: e.Type, At: e.At,
+		Key: e.Key, Host: e.Host, Lease: e.Lease, Round: e.Round, Outcome: e.Outcome, Reason: clip(e.Reason), Status: e.Status,
+		Place: r.Place, Digest: e.Digest, Bytes: e.Bytes, Type: clip(e.Type), At: e.At,
 	}}
 	f.log = w.logEntry(f, verdict{status: e.Status, outcome: e.Outcome, reason: e.Reason}, nil)
 	f.log.Size, f.log.Type, f.log.Digest, f.log.Begin = e.Bytes, e.Type, e.Digest, time.UnixMilli(e.At)

@@ -125,15 +125,20 @@ func (w *Worker) robotsLost(ctx context.Context, f finished, v verdict) error {
 // robotsAway asks again for ten minutes or a hundredth of the time left; then
 // the origin is crawled slowly. A strict crawl asks for ever.
 func (w *Worker) robotsAway(x task, v verdict) (verdict, *api.Robots) {
-	patience := robotsPatience
-	if !w.c.Deadline.IsZero() {
-		patience = min(patience, time.Until(w.c.Deadline)/100)
-	}
 	at := time.Now()
+	since, patience := w.robotsSince(x, at), w.robotsPatience(at)
 	w.notice("robots_unreachable", x, w.robotsTrouble(x, v, patience))
-	if w.c.Robots != RobotsIgnore && (w.c.Robots == RobotsStrict || int(x.Attempts)+1 < robotsAttempts) {
-		v.verb, v.outcome = api.VerbRetry, salvor.Open
-		v.retry = max(v.retryAfter, at.Add(max(patience/robotsAttempts, time.Second)).UnixMilli())
+	left := patience - at.Sub(since)
+	if w.c.Robots == RobotsStrict || w.c.Robots == RobotsObey && left > 0 {
+		v.verb, v.outcome = api.VerbPostpone, salvor.Open
+		next := at.Add(max(patience/robotsAttempts, time.Second))
+		if asked := time.UnixMilli(v.retryAfter); v.retryAfter > 0 && asked.After(next) {
+			next = asked
+		}
+		if last := at.Add(left); w.c.Robots == RobotsObey && next.After(last) {
+			next = last
+		}
+		v.retry = next.UnixMilli()
 		return v, nil
 	}
 	v.verb, v.outcome, v.retry = api.VerbSettle, salvor.Failed, 0
@@ -142,6 +147,29 @@ func (w *Worker) robotsAway(x task, v verdict) (verdict, *api.Robots) {
 		w.sched.slow(x, unreachableDelay)
 	}
 	return v, &api.Robots{Origin: x.Origin, Status: api.RobotsUnreachable, Fetched: at.UnixMilli()}
+}
+
+// robotsSince is when an origin's robots.txt was asked for first, in vain.
+func (w *Worker) robotsSince(x task, at time.Time) time.Time {
+	first, _ := w.asked.LoadOrStore(x.Origin, at)
+	return first.(time.Time)
+}
+
+// robotsPatience is how long an unreachable robots.txt is asked for.
+func (w *Worker) robotsPatience(at time.Time) time.Duration {
+	if w.c.Deadline.IsZero() {
+		return robotsPatience
+	}
+	return min(robotsPatience, w.c.Deadline.Sub(at)/100)
+}
+
+// robotsWait bounds one request for a robots.txt where the patience is less
+// than the transport's; 0 it is not.
+func (w *Worker) robotsWait(x task) time.Duration {
+	if x.Class != salvor.ClassRobots || w.c.Robots == RobotsStrict || w.c.Deadline.IsZero() {
+		return 0
+	}
+	return max(w.robotsPatience(time.Now()), 5*time.Second)
 }
 
 // robotsTrouble says what happens next.

@@ -42,22 +42,23 @@ func TestRedirectOf(t *testing.T) {
 // happens then.
 func TestRobotsAway(t *testing.T) {
 	for _, c := range []struct {
-		name     string
-		policy   RobotsPolicy
-		attempts uint16
-		left     time.Duration // until the deadline; 0 none
-		asked    time.Duration // Retry-After
-		want     string        // settled or when it is asked again
+		name   string
+		policy RobotsPolicy
+		since  time.Duration // it was asked for first so long ago
+		left   time.Duration // until the deadline; 0 none
+		asked  time.Duration // Retry-After
+		want   string        // settled or when it is asked again
 	}{
 		{name: "first", want: "again after 1m0s"},
-		{name: "last but one", attempts: robotsAttempts - 2, want: "again after 1m0s"},
-		{name: "last", attempts: robotsAttempts - 1, want: "failed robots-unreachable"},
-		{name: "strict", policy: RobotsStrict, attempts: 1000, want: "again after 1m0s"},
+		{name: "in the ninth minute", since: 9*time.Minute - time.Second, want: "again after 1m0s"},
+		{name: "a last time", since: 9*time.Minute + 30*time.Second, want: "again after 30s"},
+		{name: "for ten minutes", since: 10 * time.Minute, want: "failed robots-unreachable"},
+		{name: "strict", policy: RobotsStrict, since: 1000 * time.Hour, want: "again after 1m0s"},
 		{name: "ignored", policy: RobotsIgnore, want: "failed robots-unreachable"},
 		{name: "a deadline", left: 100 * time.Minute, want: "again after 6s"},
-		{name: "a deadline that is near", left: time.Minute, want: "again after 1s"},
+		{name: "a deadline that is near", left: time.Minute, want: "again after 600ms"},
 		{name: "a deadline that is far", left: 1000 * time.Hour, want: "again after 1m0s"},
-		{name: "the server asks for more", asked: time.Hour, want: "again after 1h0m0s"},
+		{name: "the server asks for more", asked: time.Hour, want: "again after 10m0s"},
 		{name: "the server asks for less", asked: time.Second, want: "again after 1m0s"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -67,14 +68,15 @@ func TestRobotsAway(t *testing.T) {
 				if c.left > 0 {
 					w.c.Deadline = time.Now().Add(c.left)
 				}
-				x := task{Item: salvor.Item{Origin: "http://a.test", Attempts: c.attempts, Class: salvor.ClassRobots}, host: &hostQueue{}}
+				x := task{Item: salvor.Item{Origin: "http://a.test", Class: salvor.ClassRobots}, host: &hostQueue{place: -1}}
+				w.asked.Store(x.Origin, time.Now().Add(-c.since))
 				v := verdict{status: 503, reason: "http-503", verb: api.VerbRetry}
 				if c.asked > 0 {
 					v.retryAfter = time.Now().Add(c.asked).UnixMilli()
 				}
 				v, r := w.robotsAway(x, v)
 				got := fmt.Sprintf("%v %s", v.outcome, v.reason)
-				if v.verb == api.VerbRetry {
+				if v.verb == api.VerbPostpone {
 					got = fmt.Sprint("again after ", time.Duration(v.retry-time.Now().UnixMilli())*time.Millisecond)
 				}
 				if got != c.want {

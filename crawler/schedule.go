@@ -25,6 +25,7 @@ type schedule struct {
 	seen   salvor.LeaseID
 	todo   int  // items not started, over all hosts
 	dry    bool // a lease's last item started since the last extend
+	urgent bool // a host asked for less since the last report
 	frozen bool // pause: nothing starts
 
 	wake  chan struct{} // something may have become startable
@@ -74,6 +75,7 @@ type hostQueue struct {
 	leases  int
 	rules   map[string]*rules
 	report  feedback
+	delay   time.Duration // least distance of two starts: Crawl-delay
 }
 
 // rules are what an origin's robots.txt said.
@@ -225,6 +227,10 @@ func (h *hostQueue) start() time.Time {
 	return h.next
 }
 
+// interval is the distance of two starts. A Crawl-delay holds before the
+// coordinator knows of it.
+func (h *hostQueue) interval() time.Duration { return max(h.pace.Interval(), h.delay) }
+
 func (h *hostQueue) take(i int) {
 	if i == 0 {
 		h.items[0] = task{}
@@ -239,7 +245,7 @@ func (s *schedule) step(h *hostQueue, t time.Time) {
 	if t.After(h.next) {
 		h.next = t
 	}
-	h.next = h.next.Add(h.pace.Interval())
+	h.next = h.next.Add(h.interval())
 	if len(h.items) > 0 {
 		h.report.limited = h.report.limited || h.pace < salvor.Unlimited
 	} else {
@@ -261,7 +267,7 @@ func (s *schedule) live(x task) bool {
 func (s *schedule) launched(x task) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if soonest := time.Now().Add(x.host.pace.Interval()); soonest.After(x.host.next) && x.host.pace < salvor.Unlimited {
+	if soonest := time.Now().Add(x.host.interval()); soonest.After(x.host.next) && x.host.interval() > 0 {
 		x.host.next = soonest
 		s.park(x.host)
 	}
@@ -334,20 +340,28 @@ func (s *schedule) setPerOrigin(n int) {
 	kick(s.wake)
 }
 
+// soon is how long a host may rest and still count as busy: one that rests
+// longer takes no other's place.
+const soon = 2 * time.Second
+
 // want says how much more the session can use: hosts up to limit, and the
 // hosts it has enough of.
 func (s *schedule) want(limit, items int) (hosts int, not []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.frozen || s.todo > limit*items {
+	if s.frozen || s.todo > limit*items*4 {
 		return 0, nil
 	}
+	busy, rested := 0, time.Now().Add(soon)
 	for _, h := range s.hosts {
 		if len(h.items) > items/2 || (len(h.items) > 0 && h.pace < salvor.Unlimited) {
 			not = append(not, h.name)
+			if h.pace > 0 && h.start().Before(rested) {
+				busy++
+			}
 		}
 	}
-	return limit - len(not), not
+	return limit - busy, not
 }
 
 // rulesFor is what the host's origin said, or nil when it is not known.
@@ -361,5 +375,5 @@ func (s *schedule) rulesFor(x task) *rules {
 func (s *schedule) interval(x task) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return x.host.pace.Interval()
+	return x.host.interval()
 }

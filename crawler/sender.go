@@ -110,7 +110,9 @@ func (s *sender) pack(offers []api.Offer) (n int, full *parcel, waits []*parcel)
 		if s.known(k, this) {
 			continue
 		}
-		if p := s.flying[k]; p != nil && p.best[o.Key].covers(this) {
+		// What is under way in another batch is waited for. But a robots.txt must
+		// not come after its pages, so it goes with them again.
+		if p := s.flying[k]; p != nil && p.best[o.Key].covers(this) && (p == s.cur || o.Class != salvor.ClassRobots) {
 			waits = appendNew(waits, p)
 			continue
 		}
@@ -228,7 +230,12 @@ func (s *sender) deliver(ctx context.Context, p *parcel) {
 	scope, offers := p.scope, p.offers
 	for {
 		err := s.call(ctx, api.Discovery{Crawl: s.crawl, Scope: scope, Items: offers})
-		if salvor.ClassOf(err) == salvor.Conflict && s.version() != scope {
+		if salvor.ClassOf(err) == salvor.Conflict {
+			// The newer scope may be on its way to us still.
+			if !s.await(ctx, scope) {
+				s.delivered(p, ctx.Err())
+				return
+			}
 			scope = s.version()
 			for i := range offers {
 				offers[i] = s.recheck(offers[i])
@@ -238,6 +245,18 @@ func (s *sender) deliver(ctx context.Context, p *parcel) {
 		s.delivered(p, err)
 		return
 	}
+}
+
+// await waits until the scope is another than version; false when ctx ended.
+func (s *sender) await(ctx context.Context, version uint32) bool {
+	for wait := 20 * time.Millisecond; s.version() == version; wait = min(2*wait, 2*time.Second) {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(wait):
+		}
+	}
+	return true
 }
 
 func (s *sender) delivered(p *parcel, err error) {

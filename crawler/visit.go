@@ -77,7 +77,14 @@ func (w *Worker) exchange(ctx context.Context, d *fetch.Driver, x task, url stri
 	w.stats.busy.Add(1)
 	defer w.stats.busy.Add(-1)
 	var cap *fetch.Capture
-	err := d.Drive(ctx, fetch.Request{URL: url, Method: x.Method, Body: x.Body, Referer: x.Via}, func(c *fetch.Capture, _ *colly.Response) { cap = c })
+	fctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	defer context.AfterFunc(w.cutting, func() { stop(fetch.ErrCut) })()
+	if wait := w.robotsWait(x); wait > 0 {
+		timer := time.AfterFunc(wait, func() { stop(fetch.ErrCut) })
+		defer timer.Stop()
+	}
+	err := d.Drive(fctx, fetch.Request{URL: url, Method: x.Method, Body: x.Body, Referer: x.Via}, func(c *fetch.Capture, _ *colly.Response) { cap = c })
 	if cap != nil {
 		defer cap.Close()
 		if cap.DNS != nil {
@@ -100,6 +107,13 @@ func (w *Worker) unanswered(ctx context.Context, x task, err error) error {
 		return nil // the lease is given back when the session ends
 	}
 	fe, ok := errors.AsType[*fetch.Error](err)
+	if ok && errors.Is(err, fetch.ErrCut) {
+		if w.cutting.Err() != nil {
+			w.giveUp(x)
+			return nil
+		}
+		err = &fetch.Error{Class: fetch.ClassTimeout, URL: x.URL, Err: fetch.ErrCut} // robotsWait
+	}
 	switch {
 	case ok && fe.Class == fetch.ClassSpool:
 		return err
@@ -115,15 +129,23 @@ func (w *Worker) unanswered(ctx context.Context, x task, err error) error {
 	return w.finish(ctx, finished{task: x}, v)
 }
 
+// giveUp leaves an item as if it had not been started: it is queued again.
+func (w *Worker) giveUp(x task) {
+	if x.counted {
+		w.quota.Load().settled(api.Entry{})
+	}
+	w.sched.settled([]task{x})
+}
+
 // page reports an answered attempt: records, links, verdict.
 func (w *Worker) page(ctx context.Context, x task, c *fetch.Capture) error {
 	v := judge(x.Item, c, w.c.Tries, time.Now())
 	w.sched.observe(x, v, c.FirstByte)
-	w.noteDeviations(x, c)
 	h, info, err := w.harvest(ctx, x, c)
 	if err != nil {
 		return err
 	}
+	w.noteDeviations(x, c) // those of decoding too
 	f := finished{task: x, links: w.sender.offer(WithRobots(w.c.Crawl, h.offers))}
 	return w.record(ctx, f, v, c, h, info.Title)
 }
@@ -136,7 +158,7 @@ func (w *Worker) record(ctx context.Context, f finished, v verdict, c *fetch.Cap
 		v.outcome = salvor.Revisit
 	}
 	f.entry = w.entry(f.task, v)
-	f.entry.Digest, f.entry.Type = c.PayloadSHA1, c.Type
+	f.entry.Digest, f.entry.Type = c.PayloadSHA1, clip(c.Type)
 	f.entry.Bytes, f.entry.At = c.Block.Size(), c.Begin.UnixMilli()
 	e.Journal = journal(f.task, f.entry, len(f.links) > 0, w.c.Outlinks)
 	r, err := w.c.Pool.Write(ctx, e)
@@ -177,6 +199,15 @@ func (w *Worker) finish(ctx context.Context, f finished, v verdict) error {
 	return w.hand(ctx, f)
 }
 
+// clip shortens what a server may make as long as it likes: a rule of its
+// robots.txt, a media type. What is longer the coordinator refuses.
+func clip(s string) string {
+	if len(s) <= api.MaxText {
+		return s
+	}
+	return strings.ToValidUTF8(s[:api.MaxText], "")
+}
+
 func (w *Worker) hand(ctx context.Context, f finished) error {
 	select {
 	case w.dones <- f:
@@ -188,7 +219,7 @@ func (w *Worker) hand(ctx context.Context, f finished) error {
 func (w *Worker) entry(x task, v verdict) api.Entry {
 	return api.Entry{
 		Key: x.Key, Host: x.Host, Lease: x.lease.ID, Round: x.Round, Verb: v.verb, Outcome: v.outcome,
-		Reason: v.reason, Status: v.status, Retry: v.retry,
+		Reason: clip(v.reason), Status: v.status, Retry: v.retry,
 	}
 }
 

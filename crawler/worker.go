@@ -58,8 +58,9 @@ type Config struct {
 	Logger       *slog.Logger
 
 	// SeedMoved is told, durably before the target is queued, that a seed
-	// redirects: the target becomes a seed, and the scope returned holds it.
-	SeedMoved func(ctx context.Context, from, to string) (*scope.Scope, error)
+	// redirects: the target becomes a seed, and the scope returned, with its
+	// version, holds it.
+	SeedMoved func(ctx context.Context, from, to string) (*scope.Scope, uint32, error)
 	// Notice is told of things that happen once: an invalid certificate, a
 	// robots.txt that cannot be had.
 	Notice func(code, host, url, text string)
@@ -79,8 +80,11 @@ type Worker struct {
 
 	drain     context.Context
 	drainNow  context.CancelFunc
+	cutting   context.Context
+	cutNow    context.CancelFunc
 	seedMoves sync.Mutex
 	told      sync.Map // notices given
+	asked     sync.Map // when an origin's robots.txt was asked for first in vain
 }
 
 // judgement is a scope and its version.
@@ -100,6 +104,7 @@ func New(c Config) *Worker {
 	w.stats.errors, w.stats.notes, w.stats.certs = map[string]int64{}, map[string]int64{}, map[[2]string]int64{}
 	w.rules.Store(&judgement{c.Scope, c.Crawl.Scope})
 	w.drain, w.drainNow = context.WithCancel(context.Background())
+	w.cutting, w.cutNow = context.WithCancel(context.Background())
 	w.sender = newSender(c.Crawl.ID, func() uint32 { return w.rules.Load().version }, w.rejudge, w.discover)
 	return w
 }
@@ -107,15 +112,25 @@ func New(c Config) *Worker {
 // Drain starts nothing more. Run returns when what is under way is settled.
 func (w *Worker) Drain() { w.drainNow() }
 
+// Cut ends the exchanges under way after a Drain: what came so far is recorded
+// as truncated, and the items stay open.
+func (w *Worker) Cut() { w.cutNow() }
+
 // Pause stops or restarts all starts.
 func (w *Worker) Pause(on bool) { w.sched.freeze(on) }
 
 // SetPerOrigin changes how many exchanges may be under way with one origin.
 func (w *Worker) SetPerOrigin(n int) { w.sched.setPerOrigin(n) }
 
-// SetScope changes the scope everything is judged by from now on.
+// SetScope changes the scope everything is judged by from now on. One that is
+// older than what is in force changes nothing: two may be on their way at once.
 func (w *Worker) SetScope(s *scope.Scope, version uint32) {
-	w.rules.Store(&judgement{s, version})
+	next := &judgement{s, version}
+	for now := w.rules.Load(); now.version <= version; now = w.rules.Load() {
+		if w.rules.CompareAndSwap(now, next) {
+			return
+		}
+	}
 }
 
 // Run works until the worker is drained, ctx ends or something fails for
@@ -142,8 +157,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	if kerr := back.Wait(); err == nil {
 		err = kerr
 	}
-	if ctx.Err() == nil {
-		err = firstError(err, w.c.Coordinator.End(ctx, s.id))
+	if ctx.Err() == nil { // how hosts answered last must be known when the crawl goes on
+		err = firstError(err, w.report(ctx), w.c.Coordinator.End(ctx, s.id))
 	}
 	return firstError(err, ctx.Err())
 }

@@ -134,7 +134,7 @@ func (b *Base) join(dir, ref string) (u URL, err error, ok bool) {
 // fastAbsolute handles //host[:port]/path with a clean host.
 func fastAbsolute(scheme, rest string) (u URL, err error, ok bool) {
 	host, end := cleanHost(scheme, rest[2:])
-	if host < 0 {
+	if host < 0 || host > maxHost {
 		return u, nil, false
 	}
 	end += 2

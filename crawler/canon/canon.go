@@ -79,6 +79,7 @@ func SiteOf(host string) string {
 const (
 	maxSlow      = 8 << 10
 	maxAuthority = 512
+	maxHost      = 255 // longer than any name (RFC 1035 2.3.4)
 )
 
 // authorityLen is how long the user, host and port of a reference are, 0 where
@@ -120,7 +121,7 @@ func parse(ref string, base *whatwg.Url) (URL, error) {
 	if s := w.Scheme(); s != "http" && s != "https" {
 		return URL{}, ErrScheme
 	}
-	if w.Hostname() == "" {
+	if n := len(w.Hostname()); n == 0 || n > maxHost {
 		return URL{}, ErrInvalid
 	}
 	// Credentials would stand in every record, and one page would have two URLs.

@@ -202,7 +202,7 @@ func (x *exchange) end(err error) error {
 		x.odd("no blank line after the last chunk")
 	case x.perhaps() && (closed || isTimeout(err)):
 	default:
-		x.cap.Truncated = reasonOfEnd(err)
+		x.cap.Truncated = x.reasonOfEnd(err)
 	}
 	return nil
 }

@@ -60,7 +60,7 @@ func (c Config) withDefaults() Config {
 	def(&c.Connections, 256)
 	def(&c.IdleConnections, max(1, c.Connections/2))
 	def(&c.MaxHead, 512<<10)
-	def(&c.MaxView, 8<<20)
+	def(&c.MaxView, 32<<20)
 	def(&c.SpoolMemory, 128<<20)
 	t := &c.Timeouts
 	def(&t.Connect, 15*time.Second)

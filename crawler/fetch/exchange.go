@@ -20,6 +20,10 @@ const (
 	maxInterimCount = 64
 )
 
+// ErrCut, as the cause of a context's end, ends an exchange with what came so
+// far: a record that is marked as truncated by time, where anything came.
+var ErrCut = errors.New("exchange was cut off")
+
 // errSlow ends an answer that stays below Timeouts.MinRate.
 var errSlow = errors.New("below the minimum rate")
 
@@ -242,6 +246,9 @@ func (x *exchange) brokenHead(in *headBuffer, err error) error {
 	if cancelled := x.cancelled(err); cancelled != nil {
 		return cancelled
 	}
+	if in.n == 0 && x.cut() {
+		return &Error{Class: ClassCancelled, Err: ErrCut}
+	}
 	if in.n == 0 {
 		return &Error{Class: classOfSilence(err), Err: err}
 	}
@@ -250,12 +257,15 @@ func (x *exchange) brokenHead(in *headBuffer, err error) error {
 		x.beginHTTP09()
 		return x.takeAll(in, err)
 	}
-	x.cap.Truncated = reasonOfEnd(err)
+	x.cap.Truncated = x.reasonOfEnd(err)
 	return x.beginCut(in, in.n, start)
 }
 
 // cancelled is the Error for an exchange that was ended from here, or nil.
 func (x *exchange) cancelled(err error) error {
+	if x.cut() {
+		return nil
+	}
 	if x.ctx.Err() != nil {
 		return &Error{Class: ClassCancelled, Err: context.Cause(x.ctx)}
 	}
@@ -264,6 +274,9 @@ func (x *exchange) cancelled(err error) error {
 	}
 	return nil
 }
+
+// cut reports that the exchange was ended, but what came is wanted.
+func (x *exchange) cut() bool { return context.Cause(x.ctx) == ErrCut }
 
 func isTimeout(err error) bool {
 	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, errSlow)
@@ -279,8 +292,8 @@ func classOfSilence(err error) Class {
 	return ClassReset
 }
 
-func reasonOfEnd(err error) string {
-	if isTimeout(err) {
+func (x *exchange) reasonOfEnd(err error) string {
+	if isTimeout(err) || x.cut() {
 		return TruncatedTime
 	}
 	return TruncatedDisconnect

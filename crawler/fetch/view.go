@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/zlib"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 
@@ -25,7 +26,11 @@ type view struct {
 
 var viewPool = sync.Pool{New: func() any { b := make([]byte, 0, 64<<10); return &b }}
 
+// noteViewCut is a Capture's note when its View is not all of the entity.
 const noteViewCut = "view cut for link extraction"
+
+// Cut reports whether the View, once made, ended before the entity.
+func (c *Capture) Cut() bool { return slices.Contains(c.Notes, noteViewCut) }
 
 const maxPooledView = 1 << 20
 

@@ -25,6 +25,7 @@ type watch struct {
 	*rescue
 	tick     *time.Ticker
 	reason   job.Reason // why the worker was drained; "" it was not
+	cutAt    time.Time  // when it also ends what is under way
 	idle     *api.Totals
 	sampled  time.Time
 	bytes    int64 // captured at the look before
@@ -70,7 +71,18 @@ func (w *watch) drain(why job.Reason) {
 	if why != job.Done {
 		w.show(progress.Draining)
 	}
+	w.cutAt = time.Now().Add(grace(why))
 	w.worker.Drain()
+}
+
+// grace is how long what is under way may go on after a drain: a stream
+// without end would hold it up for ever.
+func grace(why job.Reason) time.Duration {
+	switch why {
+	case job.Deadline, job.NoSpace:
+		return 2 * time.Second
+	}
+	return 20 * time.Second
 }
 
 // look reads the counters: shows them, and finds ends.
@@ -86,6 +98,9 @@ func (w *watch) look(ctx context.Context) error {
 	}
 	switch {
 	case w.reason != "":
+		if time.Now().After(w.cutAt) {
+			w.worker.Cut()
+		}
 	case w.finished(t):
 		w.drain(job.Done)
 	case !w.job.Settings.Deadline.IsZero() && time.Now().After(w.job.Settings.Deadline):
