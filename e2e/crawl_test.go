@@ -224,3 +224,12 @@ func sum(b []byte) string {
 	h := sha256.Sum256(b)
 	return hex.EncodeToString(h[:])
 }
+
+// log is crawl.log as far as it is written.
+func (c *crawl) log() string {
+	b, err := os.ReadFile(filepath.Join(c.dir, "crawl.log"))
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
