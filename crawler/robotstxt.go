@@ -47,6 +47,10 @@ func (w *Worker) visitRobots(ctx context.Context, d *fetch.Driver, x task) error
 		if err != nil || next == "" {
 			return err
 		}
+		if !w.sched.live(x) { // each hop is a request of its own
+			w.giveUp(x)
+			return nil
+		}
 		url = next
 		if wait := w.sched.interval(x) - time.Since(last); wait > 0 {
 			select {

@@ -84,7 +84,7 @@ func (w *Worker) exchange(ctx context.Context, d *fetch.Driver, x task, url stri
 		timer := time.AfterFunc(wait, func() { stop(fetch.ErrCut) })
 		defer timer.Stop()
 	}
-	err := d.Drive(fctx, fetch.Request{URL: url, Method: x.Method, Body: x.Body, Referer: x.Via}, func(c *fetch.Capture, _ *colly.Response) { cap = c })
+	err := d.Drive(fctx, fetch.Request{URL: url, Method: x.Method, Body: x.Body, Referer: referer(x)}, func(c *fetch.Capture, _ *colly.Response) { cap = c })
 	if cap != nil {
 		defer cap.Close()
 		if cap.DNS != nil {
@@ -127,6 +127,14 @@ func (w *Worker) unanswered(ctx context.Context, x task, err error) error {
 	}
 	w.sched.observe(x, v, 0)
 	return w.finish(ctx, finished{task: x}, v)
+}
+
+// referer is the page that named an item. robots.txt was named by nobody.
+func referer(x task) string {
+	if x.Class == salvor.ClassRobots {
+		return ""
+	}
+	return x.Via
 }
 
 // giveUp leaves an item as if it had not been started: it is queued again.
@@ -231,7 +239,7 @@ func (w *Worker) harvest(ctx context.Context, x task, c *fetch.Capture) (h harve
 	}
 	p := extract.Document{
 		Base: c.URL, Type: c.ViewType, Status: c.Status, Body: c.View(),
-		Charset: c.ViewCharset, Header: c.Header.Values, Robots: x.Class == salvor.ClassRobots,
+		Charset: c.ViewCharset, Header: c.Header.Values, Robots: x.Class == salvor.ClassRobots, List: x.Class == salvor.ClassSitemap,
 	}
 	info = extract.Links(p, func(l extract.Link) {
 		if err == nil {

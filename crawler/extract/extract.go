@@ -69,6 +69,7 @@ type Document struct {
 	Status  int
 	Body    []byte
 	Header  func(name string) []string // may be nil
+	List    bool                       // somebody named it as a sitemap: plain text is a list of URLs
 	Robots  bool                       // it is an origin's robots.txt, wherever a redirect led
 }
 

@@ -14,7 +14,7 @@ import (
 
 // TestLinks drives testdata/links/*: a document and what it links to.
 //
-//	links [type=TYPE] [url=URL] [charset=NAME] [status=CODE] [hex]
+//	links [type=TYPE] [url=URL] [charset=NAME] [status=CODE] [list] [robots] [hex]
 //
 // Lines of the form "%Name: value" are response headers. The answer is a
 // line a link: kind, URL, where it stood.
@@ -43,6 +43,7 @@ func readDocument(t *testing.T, d *datadriven.TestData) Document {
 	d.MaybeScanArgs(t, "url", &doc.Base)
 	d.MaybeScanArgs(t, "charset", &doc.Charset)
 	d.MaybeScanArgs(t, "status", &doc.Status)
+	doc.List, doc.Robots = d.HasArg("list"), d.HasArg("robots")
 	header := map[string][]string{}
 	var body strings.Builder
 	for line := range strings.Lines(d.Input) {

@@ -47,7 +47,7 @@ func (s *scan) body() {
 		s.info.Charset = s.dec.label()
 	case isXMLType(typ) || looksXML(s.doc.Body):
 		s.xmlDocument(s.charset(s.doc.Body, true))
-	case typ == "text/plain" && strings.Contains(strings.ToLower(s.base.URL().Path), "sitemap"):
+	case typ == "text/plain" && (s.doc.List || strings.Contains(strings.ToLower(s.base.URL().Path), "sitemap")):
 		s.textSitemap(s.doc.Body)
 	case typ == "" && bytes.HasPrefix(trim(s.doc.Body), []byte("<")):
 		s.html(s.charset(s.doc.Body, true))

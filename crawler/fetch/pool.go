@@ -50,6 +50,33 @@ func newPool(c *Config) *pool {
 	}
 }
 
+// SetPerOrigin changes how many connections to one origin may be open; 0 is 6.
+// What is in use beyond a lower number is closed after its exchange.
+func (c *Client) SetPerOrigin(n int) {
+	def(&n, 6)
+	c.pool.setPerOrigin(n)
+}
+
+func (p *pool) setPerOrigin(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
+	p.perOrigin = n
+	for _, o := range p.origins {
+		for o.open > n && len(o.idle) > 0 {
+			c := o.idle[0]
+			p.takeIdle(c)
+			c.Close()
+			p.freeSlot(o)
+		}
+		for len(o.waiting) > 0 && o.open < n && p.open < p.all {
+			p.grantNext(o)
+		}
+	}
+}
+
 // get gives an idle connection, or nil and the right to dial one; the right
 // is given back by release(nil) or used up by adopt. With fresh it never gives
 // an idle one.
@@ -181,6 +208,11 @@ func (p *pool) release(key originKey, c *conn, reuse bool) {
 		p.freeSlot(o)
 		return
 	}
+	if o.open > p.perOrigin { // the number was lowered
+		c.Close()
+		p.freeSlot(o)
+		return
+	}
 	if len(o.waiting) > 0 {
 		w := o.waiting[0]
 		o.waiting = slices.Delete(o.waiting, 0, 1)
@@ -209,10 +241,8 @@ func (p *pool) freeSlot(o *origin) {
 		}
 		p.grant(w)
 	}
-	if len(o.waiting) > 0 && p.open < p.all {
-		w := o.waiting[0]
-		o.waiting = slices.Delete(o.waiting, 0, 1)
-		p.grant(w)
+	if len(o.waiting) > 0 && p.open < p.all && o.open < p.perOrigin {
+		p.grantNext(o)
 	} else if len(o.waiting) > 0 && o.open == 0 {
 		// Nobody of this origin will release any more: wait with the others.
 		for _, w := range o.waiting {
@@ -221,6 +251,13 @@ func (p *pool) freeSlot(o *origin) {
 		o.waiting = nil
 	}
 	p.forget(o)
+}
+
+// grantNext gives a slot to who waits longest for this origin.
+func (p *pool) grantNext(o *origin) {
+	w := o.waiting[0]
+	o.waiting = slices.Delete(o.waiting, 0, 1)
+	p.grant(w)
 }
 
 func (p *pool) grant(w *waiter) {
