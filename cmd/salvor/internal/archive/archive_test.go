@@ -213,3 +213,38 @@ func TestHolderIsReadable(t *testing.T) {
 		t.Fatalf("%s: %+v, %v", b, h, err)
 	}
 }
+
+func TestDamagedFiles(t *testing.T) {
+	d := mustCreate(t, t.TempDir())
+	var s settings
+	for _, c := range []struct {
+		file, text string
+		read       func() error
+	}{
+		{settingsFile, "{", func() error { _, err := OpenRead(d.Path()); return err }},
+		{settingsFile, `{"format": 0}`, func() error { _, err := OpenRead(d.Path()); return err }},
+		{settingsFile, `{"format": 1, "settings": []}`, func() error { return d.LoadSettings(&s) }},
+		{secretsFile, "\x00\x00", func() error { return d.LoadSecrets(&s) }},
+		{seedsFile, "{}\n{", func() error { _, err := LoadSeeds[settings](d); return err }},
+		{statusFile, "", func() error { _, err := d.Status(); return err }},
+	} {
+		if err := os.WriteFile(d.State(c.file), []byte(c.text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.read(); err == nil || salvor.ClassOf(err) != salvor.Internal || salvor.HintOf(err) == "" {
+			t.Errorf("%s %q: %v (%v)", c.file, c.text, err, salvor.ClassOf(err))
+		}
+	}
+}
+
+func TestStored(t *testing.T) {
+	d := mustCreate(t, filepath.Join(t.TempDir(), "a[b"))
+	for name, size := range map[string]int{"x-1.warc.gz": 10, "x-2.warc.gz": 5, "x-1.cdxj": 3, ".x-3.warc.gz.tmp": 7} {
+		if err := os.WriteFile(d.WARC(name), make([]byte, size), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if files, bytes := d.Stored(); files != 2 || bytes != 15 {
+		t.Errorf("%d files, %d bytes", files, bytes)
+	}
+}

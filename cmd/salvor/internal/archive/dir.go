@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"salvor"
@@ -34,6 +35,21 @@ func (d *Dir) Path(elem ...string) string {
 
 // WARC is where segments are stored, with a .cdxj beside each.
 func (d *Dir) WARC(elem ...string) string { return d.under("warc", elem) }
+
+// Stored counts the WARC files that are sealed and in their place.
+func (d *Dir) Stored() (files int, bytes int64) {
+	entries, err := os.ReadDir(d.WARC())
+	if err != nil {
+		return 0, 0 // none was ever sealed
+	}
+	for _, e := range entries {
+		st, err := e.Info()
+		if err == nil && st.Mode().IsRegular() && strings.HasSuffix(e.Name(), ".warc.gz") {
+			files, bytes = files+1, bytes+st.Size()
+		}
+	}
+	return files, bytes
+}
 
 // State is what a resume needs: settings, seeds, frontier, log, spool.
 func (d *Dir) State(elem ...string) string { return d.under("state", elem) }
@@ -157,7 +173,15 @@ func unusable(err error, path string) error {
 		return salvor.Errorf(salvor.Invalid, "%s, or what is above it, is a file", path).
 			WithHint("name a directory with --dir")
 	}
-	return durable.Error(err, "open archive directory", path)
+	err = durable.Error(err, "open archive directory", path)
+	if salvor.HintOf(err) != "" {
+		return err
+	}
+	class := salvor.ClassOf(err)
+	if errors.Is(err, syscall.ENAMETOOLONG) || errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.EINVAL) {
+		class = salvor.Invalid
+	}
+	return salvor.Errorf(class, "%w", err).WithHint("choose another --dir: a place where this user can make a directory")
 }
 
 func notAnArchive(path string) error {

@@ -45,8 +45,7 @@ func (d *Dir) checkFormat() error {
 			WithHint("install that version, or a later one, to go on with this archive")
 	}
 	if e.Format < 1 {
-		return salvor.Errorf(salvor.Invalid, "%s names no format", d.State(settingsFile)).
-			WithHint("the file is damaged: restore it from a copy")
+		return damaged(salvor.Errorf(salvor.Internal, "%s names no format", d.State(settingsFile)))
 	}
 	return nil
 }
@@ -58,9 +57,15 @@ func (d *Dir) LoadSettings(v any) error {
 		return err
 	}
 	if err := json.Unmarshal(e.Settings, v); err != nil {
-		return salvor.Errorf(salvor.Invalid, "read %s: %w", d.State(settingsFile), err)
+		return damaged(fmt.Errorf("read %s: %w", d.State(settingsFile), err))
 	}
 	return nil
+}
+
+// damaged is a file of ours that is not as it was written: no mistake of who
+// typed the command.
+func damaged(err error) error {
+	return salvor.Errorf(salvor.Internal, "%w", err).WithHint("the file is damaged: restore it from a copy")
 }
 
 // SaveSettings replaces the settings. writer is the program and its version.
@@ -172,7 +177,7 @@ func LoadSeeds[T any](d *Dir) ([]T, error) {
 		if err := dec.Decode(&s); errors.Is(err, io.EOF) {
 			return out, nil
 		} else if err != nil {
-			return nil, salvor.Errorf(salvor.Invalid, "read %s: %w", d.State(seedsFile), err)
+			return nil, damaged(fmt.Errorf("read %s: %w", d.State(seedsFile), err))
 		}
 		out = append(out, s)
 	}
@@ -184,8 +189,7 @@ func (d *Dir) load(name string, v any) error {
 		return durable.Error(err, "read", d.State(name))
 	}
 	if err := json.Unmarshal(b, v); err != nil {
-		return salvor.Errorf(salvor.Invalid, "read %s: %w", d.State(name), err).
-			WithHint("the file is damaged: restore it from a copy")
+		return damaged(fmt.Errorf("read %s: %w", d.State(name), err))
 	}
 	return nil
 }

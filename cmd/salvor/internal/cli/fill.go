@@ -36,10 +36,18 @@ func (w *world) fillRules(a *asked) error {
 	for _, path := range a.excludeFrom {
 		rules, err := readFile(w, path, input.Rules)
 		if err != nil {
-			return fmt.Errorf("--exclude-from: %w", err)
+			err = fmt.Errorf("--exclude-from: %w", err)
+		}
+		if salvor.ClassOf(err) == salvor.NotFound {
+			a.gone = err // the archive may have its rules
+			continue
+		}
+		if err != nil {
+			return err
 		}
 		a.settings.ExcludeFrom = append(a.settings.ExcludeFrom, rules...)
 	}
+	a.settings.ExcludeFiles = a.excludeFrom
 	for _, name := range a.excludeSets {
 		if !slices.Contains(excludeSets, name) {
 			return salvor.Errorf(salvor.Invalid, "--exclude-set: there is no set %q", name).
@@ -131,8 +139,12 @@ func readFile[T any](w *world, path string, parse func(io.Reader, string) ([]T, 
 	if err != nil {
 		return nil, err
 	}
+	defer r.Close()
 	out, err := parse(r, name)
-	return out, errors.Join(err, r.Close())
+	if err != nil && salvor.HintOf(err) == "" {
+		return nil, input.Unreadable(err, name)
+	}
+	return out, err
 }
 
 // seeds are those of the command line and of the files it names.
@@ -156,8 +168,11 @@ func (w *world) seeds(a *asked, now time.Time) ([]job.Seed, error) {
 		found, err := readFile(w, path, func(r io.Reader, name string) ([]input.Seed, error) {
 			return input.Seeds(r, name, canonical)
 		})
+		if _, bad := errors.AsType[*input.BadLines](err); err != nil && !bad {
+			return nil, fmt.Errorf("--seeds: %w", err)
+		}
 		if err != nil {
-			return nil, err
+			return nil, err // its lines name the file
 		}
 		for _, s := range found {
 			add(s.URL, s.Given, s.Source)

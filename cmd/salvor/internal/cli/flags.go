@@ -20,6 +20,7 @@ type asked struct {
 	resume      string
 	seedFiles   []string
 	excludeFrom []string
+	gone        error // of --exclude-from: a file that is not there
 	excludeSets []string
 	noSets      bool
 	cookies     string
@@ -77,7 +78,9 @@ func (a *asked) scopeGroup() optionGroup {
 			usage: "URLs that match `RE` belong too (repeatable)"},
 		{name: "exclude", value: many(&s.Exclude, expression), carry: carry(func(s *job.Settings) *[]string { return &s.Exclude }),
 			usage: "URLs that match `RE` do not belong (repeatable)"},
-		{name: "exclude-from", value: many(&a.excludeFrom, any1), carry: carry(func(s *job.Settings) *[]string { return &s.ExcludeFrom }),
+		{name: "exclude-from", value: many(&a.excludeFrom, any1), carry: func(dst, src *job.Settings) {
+			dst.ExcludeFrom, dst.ExcludeFiles = src.ExcludeFrom, src.ExcludeFiles
+		},
 			usage: "exclude what matches a line of `FILE` (repeatable)"},
 		{name: "exclude-set", value: many(&a.excludeSets, any1), carry: carry(func(s *job.Settings) *[]string { return &s.ExcludeSets }),
 			usage: "exclude also by the built-in set `NAME`: forum, wiki, calendar (repeatable); global is on anyway"},
@@ -95,7 +98,7 @@ func (a *asked) groups() []optionGroup {
 
 func (a *asked) archiveGroup() optionGroup {
 	return optionGroup{"Archive", []option{
-		{name: "dir", value: text(&a.dir), usage: "archive directory `DIR` (default ./HOST-YYYYMMDDhhmmss); the same command on it again resumes"},
+		{name: "dir", value: filled(&a.dir, "name a directory, or leave --dir out for ./HOST-YYYYMMDDhhmmss"), usage: "archive directory `DIR` (default ./HOST-YYYYMMDDhhmmss); the same command on it again resumes"},
 		{name: "resume", value: one(&a.resume, any1), noArg: newestUnfinished,
 			usage: "resume the archive `DIR` as it was begun; without DIR the newest unfinished one below this directory. Flags given anew replace what they said before"},
 		{name: "again", value: truth(&a.again), noArg: "true", usage: "crawl a finished archive anew; what did not change becomes a revisit record"},
@@ -138,7 +141,7 @@ func (a *asked) networkGroup() optionGroup {
 			}},
 		{name: "cookies", value: text(&a.cookies), carry: func(dst, src *job.Settings) { dst.Secrets.Cookies = src.Secrets.Cookies },
 			usage: "send the cookies of `FILE` (Netscape format) to the hosts they belong to"},
-		{name: "user-agent", value: text(&s.UserAgent), carry: func(dst, src *job.Settings) { dst.UserAgent, dst.RobotsAgent = src.UserAgent, src.RobotsAgent },
+		{name: "user-agent", value: filled(&s.UserAgent, "write a text, or leave --user-agent out: the default names salvor and --contact"), carry: func(dst, src *job.Settings) { dst.UserAgent, dst.RobotsAgent = src.UserAgent, src.RobotsAgent },
 			usage: "`TEXT` of the User-Agent header (default names salvor and --contact)"},
 		{name: "bind-address", value: one(&s.BindAddress, address), carry: func(dst, src *job.Settings) { dst.BindAddress = src.BindAddress }, usage: "connect from this `IP` address"},
 		{name: "proxy", value: text(&a.proxy), usage: "go through `URL` (http:// or socks5://, credentials are kept secret); @FILE reads it from a file",

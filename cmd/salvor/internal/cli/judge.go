@@ -13,7 +13,25 @@ import (
 // canonical is the form in which a seed that a person wrote is known.
 func canonical(raw string) (string, error) {
 	u, err := canon.ParseSeed(raw)
+	if err == nil && hasCredentials(raw) {
+		return "", salvor.Errorf(salvor.Invalid, "the URL of a seed at %s holds a name or a password: records and reports would show it", u.Host).
+			WithHint(`leave it out, and give --header @FILE with the line "Authorization: Basic BASE64" in FILE (printf %%s NAME:PASSWORD | base64)`)
+	}
 	return u.Href, err
+}
+
+// hasCredentials reports whether a URL that was understood has something
+// before the host.
+func hasCredentials(raw string) bool {
+	s := strings.ToLower(strings.TrimSpace(raw))
+	for _, scheme := range []string{"http:", "https:"} {
+		s = strings.TrimPrefix(s, scheme)
+	}
+	s = strings.TrimLeft(s, "/\\\t\r\n") // as browsers do
+	if end := strings.IndexAny(s, "/\\?#"); end >= 0 {
+		s = s[:end]
+	}
+	return strings.Contains(s, "@")
 }
 
 // hostOf is a canonical URL's host as part of a file name.

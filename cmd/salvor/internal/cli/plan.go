@@ -3,6 +3,9 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -35,6 +38,8 @@ const newestUnfinished = "\x00"
 // where finds the directory, and whether it must be an archive already.
 func (w *world) where(a *asked, seeds []job.Seed, now time.Time) (dir string, must bool, err error) {
 	switch {
+	case a.resume == "" && slices.Contains(a.changed, "resume"):
+		return "", false, salvor.Errorf(salvor.Invalid, "--resume: it is empty").WithHint("name the archive: --resume DIR")
 	case a.resume == newestUnfinished && a.dir != "":
 		return a.dir, true, nil
 	case a.resume == newestUnfinished:
@@ -92,7 +97,14 @@ func look(dir string, must bool) (*remembered, error) {
 
 // makePlan merges and checks. It changes nothing.
 func (w *world) makePlan(a *asked, m *remembered, dir string, seeds []job.Seed, now time.Time) (*plan, error) {
+	note, err := a.goneRules(m)
+	if err != nil {
+		return nil, err
+	}
 	p := &plan{dir: dir, settings: a.settings, round: 1}
+	if note != "" {
+		p.notes = append(p.notes, note)
+	}
 	if m == nil {
 		p.seeds = distinct(nil, seeds)
 	} else {
@@ -109,6 +121,20 @@ func (w *world) makePlan(a *asked, m *remembered, dir string, seeds []job.Seed, 
 		p.changes = append(p.changes, differences(m.settings, p.settings)...)
 	}
 	return p, p.check(a, m)
+}
+
+// goneRules is for an --exclude-from whose file is not there any more: the same
+// command line resumes all the same, with the rules that were read from it
+// before.
+func (a *asked) goneRules(m *remembered) (note string, err error) {
+	if a.gone == nil {
+		return "", nil
+	}
+	if m == nil || len(m.settings.ExcludeFrom) == 0 || !slices.Equal(m.settings.ExcludeFiles, a.excludeFrom) {
+		return "", a.gone
+	}
+	a.changed = slices.DeleteFunc(a.changed, func(name string) bool { return name == "exclude-from" })
+	return fmt.Sprintf("%v: %s read from there before stay in force", a.gone, progress.Counted(int64(len(m.settings.ExcludeFrom)), "rule")), nil
 }
 
 // resume puts the flags that were given on top of what they said before.
@@ -211,12 +237,31 @@ func (p *plan) check(a *asked, m *remembered) error {
 	case s.Scope == "any" && s.MaxHops == job.NoLimit && s.LimitURLs == 0 && s.LimitBytes == 0 && s.Deadline.IsZero():
 		return salvor.Errorf(salvor.Invalid, "--scope any has no end").
 			WithHint("add a limit: --max-hops, --limit-urls, --limit-bytes or --deadline")
+	case a.again && m == nil:
+		return salvor.Errorf(salvor.Invalid, "--again needs an archive, and %s is none yet", p.dir).WithHint("leave --again out")
 	case len(a.retry) > 0 && m == nil:
 		return salvor.Errorf(salvor.Invalid, "--retry needs an archive, and %s is none yet", p.dir).WithHint("leave --retry out")
 	case len(a.retry) > 0 && p.again:
 		return salvor.Errorf(salvor.Invalid, "--again crawls everything anew, --retry a part").WithHint("leave one of them out")
 	}
-	return nil
+	return bindable(s.BindAddress)
+}
+
+// bindable refuses an address that this machine cannot connect from: every
+// request would fail.
+func bindable(a netip.Addr) error {
+	if !a.IsValid() {
+		return nil
+	}
+	l, err := net.Listen("tcp", netip.AddrPortFrom(a, 0).String())
+	if err == nil {
+		return l.Close()
+	}
+	if e, ok := errors.AsType[*os.SyscallError](err); ok {
+		err = e.Err
+	}
+	return salvor.Errorf(salvor.Invalid, "--bind-address: cannot connect from %s: %w", a, err).
+		WithHint("give an address of this machine; ip address lists them")
 }
 
 // persist writes the plan into a locked directory. The settings go last: a

@@ -44,6 +44,9 @@ func (s *session) end(res job.Result, err error) error {
 	if err != nil {
 		return s.broken(err)
 	}
+	if res.Reason == job.Interrupted {
+		s.recount(&res)
+	}
 	code := s.code(&res)
 	serr := s.dir.SetStatus(archive.Status{State: string(res.Reason), Final: res.Reason.Final(), Round: s.plan.round, Started: s.plan.status.Started, Updated: s.Now().UTC()})
 	if serr != nil {
@@ -54,6 +57,16 @@ func (s *session) end(res job.Result, err error) error {
 		s.log.Warn("the result could not be printed", "err", err)
 	}
 	return ended{code}
+}
+
+// recount fills in what an engine that was stopped at once could not count.
+func (s *session) recount(res *job.Result) {
+	if last := s.reporter.Last(); res.Final.Known < last.Known {
+		res.Final = last
+	}
+	if res.Segments == 0 {
+		res.Segments, res.Bytes = s.dir.Stored()
+	}
 }
 
 func (s *session) isDraining() bool {
@@ -95,7 +108,7 @@ func (s *session) tell(res job.Result, code int) error {
 	var b strings.Builder
 	for i, t := range res.Seeds {
 		if i == maxShownSeeds {
-			fmt.Fprintf(&b, "salvor: %d more seeds got no answer\n", len(res.Seeds)-i)
+			fmt.Fprintf(&b, "salvor: %s got no answer\n", progress.Counted(int64(len(res.Seeds)-i), "more seed"))
 			break
 		}
 		line, hint := troubleText(t)
@@ -120,7 +133,7 @@ func (s *session) tell(res job.Result, code int) error {
 
 func (s *session) resultOf(res job.Result, code int) resultJSON {
 	r := resultJSON{
-		Reason: res.Reason, ExitCode: code, Dir: s.plan.dir, Report: res.Report, Elapsed: s.elapsed().Seconds(),
+		Reason: res.Reason, ExitCode: code, Dir: s.plan.dir, Report: res.Report, Elapsed: progress.Seconds(s.elapsed()),
 		Counts: progress.CountsOf(res.Final), Segments: res.Segments, WARC: res.Bytes, Seeds: []troubleJSON{},
 		Detail: res.Detail, Hint: s.next(res),
 	}
@@ -144,7 +157,7 @@ func (s *session) summary(res job.Result) string {
 			fmt.Fprintf(&b, ", %s %s", progress.Count(c.n), c.name)
 		}
 	}
-	fmt.Fprintf(&b, "; %d WARC files, %s; %s", res.Segments, progress.Bytes(res.Bytes), progress.Span(s.elapsed()))
+	fmt.Fprintf(&b, "; %s, %s; %s", progress.Counted(int64(res.Segments), "WARC file"), progress.Bytes(res.Bytes), progress.Span(s.elapsed()))
 	return b.String()
 }
 

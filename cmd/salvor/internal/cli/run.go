@@ -141,11 +141,12 @@ func (s *session) size() (width, height int) {
 // run runs the engine, with the control directory and the signals as its
 // reins. Everything it starts has ended when it returns.
 func (s *session) run(ctx context.Context) (job.Result, error) {
+	// Signals are heard until the engine has ended, also after a stop.
+	listening, quit := context.WithCancel(context.WithoutCancel(ctx))
 	ctx, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer stop()
-	listening, quit := context.WithCancel(ctx)
 	defer quit()
 	wg.Go(func() { s.watcher.Run(listening) })
 	wg.Go(func() { s.relay(listening) })
@@ -193,14 +194,23 @@ func (s *session) obey(c control.Change) {
 
 func (s *session) stopSoon() { s.drained.Do(func() { close(s.drain) }) }
 
+// echo is how long a signal may come twice and mean once: timeout(1) signals
+// its child and then the group its child is in.
+const echo = 500 * time.Millisecond
+
 // listen is what signals do: the first SIGINT or SIGTERM drains, the second
 // stops at once, a third does what it does to any program. SIGHUP moves the
 // lines into the log file.
 func (s *session) listen(ctx context.Context, signals <-chan os.Signal, stop context.CancelFunc, release func()) {
 	asked := 0
+	var heard time.Time
+	var free <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
+			return
+		case <-free:
+			release()
 			return
 		case sig := <-signals:
 			if sig == syscall.SIGHUP {
@@ -208,15 +218,18 @@ func (s *session) listen(ctx context.Context, signals <-chan os.Signal, stop con
 				s.reporter.Move(s.logFile)
 				continue
 			}
+			if free != nil || asked > 0 && time.Since(heard) < echo {
+				continue
+			}
+			heard = time.Now() // not s.Now: it must move
 			if asked++; asked == 1 {
 				s.notice(progress.Note, "stopping", "stopping: finishing what is under way, sealing, reporting", "once more stops at once")
 				s.stopSoon()
 				continue
 			}
 			s.notice(progress.Note, "stopping", "stopping at once", "")
-			release()
 			stop()
-			return
+			free = time.After(echo)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -69,7 +68,7 @@ func (a *asked) note(fs *pflag.FlagSet, args []string) {
 func completions(cmd *cobra.Command) {
 	for flag, names := range map[string][]string{
 		"scope": {"page", "prefix", "host", "domain", "any"}, "robots": {"obey", "strict", "ignore"},
-		"exclude-set": excludeSets, "retry": {"failed", "refused", "gone", "excluded", "too_big", "saved", "revisit"},
+		"exclude-set": excludeSets, "retry": strings.Split(outcomeNames(retriable), ", "),
 	} {
 		if cmd.Flags().Lookup(flag) == nil {
 			continue
@@ -91,7 +90,7 @@ func (w *world) save(cmd *cobra.Command, a *asked) error {
 	}
 	seeds, err := w.seeds(a, now)
 	if err != nil {
-		return seedError(err)
+		return err
 	}
 	dir, must, err := w.where(a, seeds, now)
 	if err != nil {
@@ -115,15 +114,6 @@ func (w *world) save(cmd *cobra.Command, a *asked) error {
 	return w.carryOut(cmd.Context(), a, p, d)
 }
 
-// seedError leaves errors of files as they are and says of all others where
-// the bad URL came from.
-func seedError(err error) error {
-	if os.IsNotExist(err) {
-		return fmt.Errorf("--seeds: %w", err)
-	}
-	return err
-}
-
 // dryRun says what would be done.
 func (w *world) dryRun(a *asked, p *plan) error {
 	if a.json {
@@ -140,7 +130,7 @@ func (w *world) dryRun(a *asked, p *plan) error {
 	fmt.Fprintf(&b, "would %s %s\n", verb, p.dir)
 	s := &p.settings
 	fmt.Fprintf(&b, "scope     %s, max-hops %s, extra-hops %d, requisites %v\n", s.Scope, hopsText(s.MaxHops), s.ExtraHops, s.PageRequisites)
-	fmt.Fprintf(&b, "excludes  %d rules, sets: %s\n", len(s.Exclude)+len(s.ExcludeFrom), firstOf(strings.Join(s.ExcludeSets, ", "), "none"))
+	fmt.Fprintf(&b, "excludes  %s, sets: %s\n", progress.Counted(int64(len(s.Exclude)+len(s.ExcludeFrom)), "rule"), firstOf(strings.Join(s.ExcludeSets, ", "), "none"))
 	fmt.Fprintf(&b, "robots    %s, as %s\n", s.Robots, s.RobotsAgent)
 	if !s.Deadline.IsZero() {
 		fmt.Fprintf(&b, "deadline  %s\n", s.Deadline.Format("2006-01-02 15:04:05 -07:00"))

@@ -12,6 +12,7 @@ import (
 	"salvor/cmd/salvor/internal/archive"
 	"salvor/cmd/salvor/internal/job"
 	"salvor/cmd/salvor/internal/progress"
+	"salvor/crawler/canon"
 )
 
 func (w *world) scopeCommand() *cobra.Command {
@@ -49,7 +50,7 @@ func (w *world) scopeTestCommand() *cobra.Command {
 		DisableFlagsInUseLine: true,
 	}
 	register(cmd.Flags(), optionGroup{"Archive", []option{
-		{name: "dir", value: text(&a.dir), usage: "ask the archive in `DIR`, which may be in use; flags below are tried on top of its settings"},
+		{name: "dir", value: filled(&a.dir, "name the directory of an archive"), usage: "ask the archive in `DIR`, which may be in use; flags below are tried on top of its settings"},
 		{name: "from", value: many(&from, any1), usage: "`URL` of a seed (repeatable)"},
 	}})
 	register(cmd.Flags(), a.scopeGroup())
@@ -60,7 +61,7 @@ func (w *world) scopeTestCommand() *cobra.Command {
 }
 
 func (w *world) scopeTest(ctx context.Context, a *asked, raw string) error {
-	href, err := canonical(raw)
+	u, err := canon.ParseSeed(raw)
 	if err != nil {
 		return err
 	}
@@ -75,11 +76,11 @@ func (w *world) scopeTest(ctx context.Context, a *asked, raw string) error {
 	if a.dir == "" && len(seeds) == 0 {
 		return salvor.Errorf(salvor.Invalid, "no crawl to test against").WithHint("name an archive with --dir, or seeds with --from or --seeds")
 	}
-	p, trace, err := w.scopePlan(ctx, a, seeds, href, now)
+	p, trace, err := w.scopePlan(ctx, a, seeds, u.Href, now)
 	if err != nil {
 		return err
 	}
-	answer, err := judged(p, trace, href)
+	answer, err := judged(p, trace, u.Href)
 	if err != nil {
 		return err
 	}
@@ -105,6 +106,9 @@ func (w *world) scopePlan(ctx context.Context, a *asked, seeds []job.Seed, href 
 		if trace, err = w.Engine.Trace(ctx, job.Inquiry{Dir: d, Settings: m.settings, URL: href}); err != nil {
 			return nil, trace, err
 		}
+	}
+	if _, err := a.goneRules(m); err != nil {
+		return nil, trace, err
 	}
 	p := &plan{dir: a.dir, settings: a.settings}
 	if m == nil {

@@ -121,6 +121,9 @@ func (testOnlyEngine) Run(ctx context.Context, j job.Job) (job.Result, error) {
 		res.Reason = job.Done
 	case "wait":
 		return waitForEnd(ctx, j, res)
+	case "deaf":
+		<-ctx.Done()
+		return job.Result{Reason: job.Interrupted}, nil
 	case "stubborn":
 		<-ctx.Done()
 		return res, ctx.Err()

@@ -45,6 +45,19 @@ func text(at *string) pflag.Value {
 	})
 }
 
+// filled is a text that must say something.
+func filled(at *string, remedy string) pflag.Value {
+	v := text(at).(*single[string])
+	parse := v.parse
+	v.parse = func(s string) (string, error) {
+		if strings.TrimSpace(s) == "" {
+			return "", salvor.Errorf(salvor.Invalid, "it is empty").WithHint("%s", remedy)
+		}
+		return parse(s)
+	}
+	return v
+}
+
 func truth(at *bool) pflag.Value {
 	v := &single[bool]{at: at, kind: "bool", parse: func(s string) (bool, error) {
 		b, err := strconv.ParseBool(s)
@@ -155,15 +168,21 @@ func address(s string) (netip.Addr, error) {
 // outcome reads one that --retry may queue again.
 func outcome(s string) (salvor.Outcome, error) {
 	o, ok := salvor.ParseOutcome(strings.ReplaceAll(s, "-", "_"))
-	if !ok || o == salvor.OutOfTime {
-		var names []string
-		for o := salvor.Saved; o < salvor.OutOfTime; o++ {
-			names = append(names, o.String())
-		}
-		return 0, salvor.Errorf(salvor.Invalid, "%q is no outcome", s).WithHint("choose of %s", strings.Join(names, ", "))
+	choice := "choose of " + outcomeNames(retriable)
+	switch {
+	case !ok:
+		return 0, salvor.Errorf(salvor.Invalid, "%q is no outcome", s).WithHint("%s", choice)
+	case o.HasCapture():
+		return 0, salvor.Errorf(salvor.Invalid, "what is %s is in the archive and is not queued again", o).
+			WithHint("%s; --again fetches everything anew", choice)
+	case !slices.Contains(retriable, o):
+		return 0, salvor.Errorf(salvor.Invalid, "what is %s is queued still: --resume goes on with it", o).WithHint("%s", choice)
 	}
 	return o, nil
 }
+
+// retriable are the outcomes that leave something to be had.
+var retriable = []salvor.Outcome{salvor.Failed, salvor.Refused, salvor.Gone, salvor.Excluded, salvor.TooBig}
 
 // outcomes also takes several, separated by commas.
 type outcomes struct{ list[salvor.Outcome] }

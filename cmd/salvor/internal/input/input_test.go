@@ -42,6 +42,17 @@ func TestSeeds(t *testing.T) {
 	}
 }
 
+func TestByteOrderMarks(t *testing.T) {
+	got, err := seeds("\ufeffhttp://a/\n\ufeff\ufeff# b\r\n\ufeff http://b/\n\ufeff")
+	want := []Seed{{"http://a/", "http://a/", "f:1"}, {"http://b/", "http://b/", "f:3"}}
+	if d := cmp.Diff(want, got); err != nil || d != "" {
+		t.Errorf("%v\n%s", err, d)
+	}
+	if _, err := seeds("http://a/\ufeffhttp://b/\n"); err == nil || !strings.Contains(err.Error(), "f:1: a byte order mark inside") {
+		t.Errorf("two files without a line end between: %v", err)
+	}
+}
+
 func TestAllBadSeedsAtOnce(t *testing.T) {
 	_, err := seeds("http://ok/\nexample\nhttp://a/ http://b/\n\xff\xfe\nhttp://ok/\nx\x00y\n")
 	want := `f:2: "example" is no URL
@@ -105,7 +116,10 @@ func (broken) Read([]byte) (int, error) { return 0, errors.New("disk on fire") }
 
 func TestOpen(t *testing.T) {
 	dir := t.TempDir()
-	if _, _, err := Open(filepath.Join(dir, "none"), nil); salvor.ClassOf(err) != salvor.NotFound {
+	if _, _, err := Open(filepath.Join(dir, "none"), nil); salvor.ClassOf(err) != salvor.NotFound || salvor.HintOf(err) == "" {
+		t.Error(err)
+	}
+	if _, _, err := Open(filepath.Join(dir, strings.Repeat("x", 300)), nil); salvor.ClassOf(err) != salvor.Invalid || salvor.HintOf(err) == "" {
 		t.Error(err)
 	}
 	if _, _, err := Open(dir, nil); salvor.ClassOf(err) != salvor.Invalid {

@@ -7,12 +7,12 @@ package input
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"syscall"
 	"unicode/utf8"
 
 	"salvor"
@@ -76,7 +76,7 @@ func Open(path string, stdin io.Reader) (r io.ReadCloser, name string, err error
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, "", durable.Error(err, "read", path)
+		return nil, "", Unreadable(err, path)
 	}
 	if st, err := f.Stat(); err == nil && st.IsDir() {
 		_ = f.Close()
@@ -85,20 +85,38 @@ func Open(path string, stdin io.Reader) (r io.ReadCloser, name string, err error
 	return f, path, nil
 }
 
+// Unreadable is a file that cannot be read, with the remedy.
+func Unreadable(err error, path string) error {
+	err = durable.Error(err, "read", path)
+	class, hint := salvor.ClassOf(err), "name a text file that can be read, or - for standard input"
+	switch {
+	case class == salvor.Exhausted:
+		return err
+	case class == salvor.NotFound:
+		hint = "check the path; one that does not begin with / is looked for below the current directory"
+	case class == salvor.Forbidden:
+		hint = "make it readable for this user"
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.ELOOP):
+		class = salvor.Invalid
+	}
+	return salvor.Errorf(class, "%w", err).WithHint("%s", hint)
+}
+
+const byteOrderMark = "\ufeff"
+
 // scan calls f for each line, trimmed, without its end (LF or CRLF) and
-// without a byte order mark. Blank lines are left out; comments are not,
+// without a byte order mark, which begins a line in the middle where files
+// were put together. Blank lines are left out; comments are not,
 // because cookie files hide cookies in them.
 func scan(r io.Reader, bad *BadLines, f func(n int, text string)) error {
 	br := bufio.NewReaderSize(r, 1<<16)
-	if start, _ := br.Peek(3); bytes.Equal(start, []byte("\ufeff")) {
-		_, _ = br.Discard(3)
-	} else if len(start) >= 2 && (start[0] == 0xff && start[1] == 0xfe || start[0] == 0xfe && start[1] == 0xff) {
+	if start, _ := br.Peek(2); len(start) == 2 && (start[0] == 0xff && start[1] == 0xfe || start[0] == 0xfe && start[1] == 0xff) {
 		bad.add(1, "the file is UTF-16, not UTF-8")
 		return nil
 	}
 	for n := 1; ; n++ {
 		line, long, err := readLine(br)
-		text := strings.TrimSpace(string(line))
+		text := strings.TrimSpace(strings.TrimLeft(string(line), byteOrderMark))
 		switch {
 		case long:
 			bad.add(n, "longer than %d bytes", maxLine)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"salvor"
 )
 
 // Seed is a line of a seeds file.
@@ -18,9 +20,14 @@ type Seed struct {
 // says what is wrong with a URL in a few words.
 func Seeds(r io.Reader, name string, canonical func(string) (string, error)) ([]Seed, error) {
 	bad := &BadLines{File: name}
+	hints := map[string]int{}
 	var out []Seed
 	err := scan(r, bad, func(n int, text string) {
 		if comment(text) {
+			return
+		}
+		if strings.Contains(text, byteOrderMark) {
+			bad.add(n, "a byte order mark inside: the end of a line is missing there")
 			return
 		}
 		url, rest := cutSpace(text)
@@ -30,6 +37,7 @@ func Seeds(r io.Reader, name string, canonical func(string) (string, error)) ([]
 		}
 		c, err := canonical(url)
 		if err != nil {
+			hints[salvor.HintOf(err)]++
 			bad.add(n, "%v", err)
 			return
 		}
@@ -38,7 +46,13 @@ func Seeds(r io.Reader, name string, canonical func(string) (string, error)) ([]
 	if err != nil {
 		return nil, err
 	}
-	return out, bad.err("one URL a line, beginning with http:// or https://; # begins a comment")
+	hint := "one URL a line, beginning with http:// or https://; # begins a comment"
+	for h, n := range hints {
+		if n == len(bad.Lines)+bad.More && h != "" {
+			hint = h // all lines have the same remedy
+		}
+	}
+	return out, bad.err(hint)
 }
 
 func cutSpace(s string) (before, after string) {

@@ -22,13 +22,14 @@ type Settings struct {
 	WARCHeaders [][2]string `json:"warc_headers,omitempty"`
 
 	// What belongs to it.
-	Scope          string   `json:"scope"`                  // page, prefix, host, domain, any
-	MaxHops        int      `json:"max_hops"`               // NoLimit: none
-	ExtraHops      int      `json:"extra_hops"`             // pages outside the scope
-	Include        []string `json:"include,omitempty"`      // regular expressions
-	Exclude        []string `json:"exclude,omitempty"`      // of --exclude
-	ExcludeFrom    []string `json:"exclude_from,omitempty"` // regular expressions read from --exclude-from
-	ExcludeSets    []string `json:"exclude_sets,omitempty"` // names of the built-in sets in force
+	Scope          string   `json:"scope"`                   // page, prefix, host, domain, any
+	MaxHops        int      `json:"max_hops"`                // NoLimit: none
+	ExtraHops      int      `json:"extra_hops"`              // pages outside the scope
+	Include        []string `json:"include,omitempty"`       // regular expressions
+	Exclude        []string `json:"exclude,omitempty"`       // of --exclude
+	ExcludeFrom    []string `json:"exclude_from,omitempty"`  // regular expressions read from --exclude-from
+	ExcludeFiles   []string `json:"exclude_files,omitempty"` // they were read from
+	ExcludeSets    []string `json:"exclude_sets,omitempty"`  // names of the built-in sets in force
 	PageRequisites bool     `json:"page_requisites"`
 	Robots         string   `json:"robots"` // obey, strict, ignore
 

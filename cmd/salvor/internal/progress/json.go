@@ -3,6 +3,7 @@ package progress
 import (
 	"encoding/json"
 	"io"
+	"math"
 	"time"
 )
 
@@ -137,6 +138,9 @@ func noticeOf(n Notice) noticeJSON {
 }
 
 // round keeps three decimals: more is noise, and makes lines long.
-func round(f float64) float64 { return float64(int64(f*1000+0.5)) / 1000 }
+func round(f float64) float64 { return math.Round(f*1000) / 1000 }
+
+// Seconds is a duration as the contract has it, to the millisecond.
+func Seconds(d time.Duration) float64 { return round(d.Seconds()) }
 
 func ptr[T any](v T) *T { return &v }

@@ -73,7 +73,10 @@ func bar(v view, width int) string {
 
 func endedText(v view) string {
 	var parts []string
-	for _, c := range []count{{"revisits", v.Revisits}, {"gone", v.Gone}, {"refused", v.Refused}, {"failed", v.Failed}, {"excluded", v.Excluded}, {"too big", v.TooBig}} {
+	if v.Revisits > 0 {
+		parts = append(parts, Counted(v.Revisits, "revisit"))
+	}
+	for _, c := range []count{{"gone", v.Gone}, {"refused", v.Refused}, {"failed", v.Failed}, {"excluded", v.Excluded}, {"too big", v.TooBig}} {
 		if c.N > 0 {
 			parts = append(parts, Count(c.N)+" "+c.Name)
 		}

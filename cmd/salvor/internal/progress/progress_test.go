@@ -103,7 +103,9 @@ func TestPlainLines(t *testing.T) {
 	now := epoch.Add(120 * time.Second)
 	empty := &model{started: now}
 	empty.feed(now, Snapshot{Phase: Mending})
-	golden(t, "plain.txt", plain(busy().view(now))+"\n"+plain(empty.view(now))+"\n")
+	ended := busy()
+	ended.last.Phase = Ended
+	golden(t, "plain.txt", plain(busy().view(now))+"\n"+plain(empty.view(now))+"\n"+plain(ended.view(now))+"\n")
 }
 
 func TestJSONLines(t *testing.T) {
@@ -273,6 +275,37 @@ func TestPlainEveryTenSecondsAndOnEvents(t *testing.T) {
 			t.Errorf("%d lines about sealing:\n%s", n, s.text())
 		}
 	})
+}
+
+func TestLastSnapshot(t *testing.T) {
+	r := Start(Options{Mode: Silent, Out: new(screen)})
+	r.Update(Snapshot{Known: 5, Saved: 1, Errors: map[string]int64{"timeout": 1}})
+	r.Update(Snapshot{Phase: Draining, Known: 5, Saved: 2})
+	r.Update(Snapshot{Phase: Ended}) // by an engine that cannot count any more
+	r.Close()
+	if s := r.Last(); s.Saved != 2 || s.Known != 5 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestSeconds(t *testing.T) {
+	for d, want := range map[time.Duration]string{5387 * time.Millisecond: "5.387", -61 * time.Second: "-61", 1499 * time.Microsecond: "0.001"} {
+		if got := fmt.Sprint(Seconds(d)); got != want {
+			t.Errorf("%v: %s", d, got)
+		}
+	}
+}
+
+func TestCounted(t *testing.T) {
+	for n, want := range map[int64]string{0: "0 URLs", 1: "1 URL", 2: "2 URLs", 1000: "1,000 URLs"} {
+		if got := Counted(n, "URL"); got != want {
+			t.Errorf("%d: %q", n, got)
+		}
+	}
+	one := view{Snapshot: Snapshot{Revisits: 1, Gone: 2}}
+	if got := endedText(one); got != "1 revisit, 2 gone" {
+		t.Error(got)
+	}
 }
 
 func TestQuietPrintsErrorsOnly(t *testing.T) {

@@ -2,7 +2,6 @@ package progress
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"sync"
@@ -51,8 +50,9 @@ type Reporter struct {
 	cancel  context.CancelFunc
 	done    chan struct{}
 
-	mu   sync.Mutex
-	next *update
+	mu     sync.Mutex
+	next   *update
+	latest Snapshot
 }
 
 type update struct {
@@ -77,7 +77,17 @@ func (r *Reporter) Update(s Snapshot) {
 	u := &update{time.Now(), clone(s)}
 	r.mu.Lock()
 	r.next = u
+	if s.Known >= r.latest.Known { // an engine that stops may have nothing left to count with
+		r.latest = u.s
+	}
 	r.mu.Unlock()
+}
+
+// Last is the newest snapshot that was handed in.
+func (r *Reporter) Last() Snapshot {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return clone(r.latest)
 }
 
 // Notice implements Sink.
@@ -175,7 +185,7 @@ func (r *Reporter) take() (shown bool) {
 		}
 	}
 	if n := r.lost.Swap(0); n > 0 {
-		r.tell(Notice{Level: Note, At: u.at, Text: fmt.Sprintf("%d more notices were not printed", n), Code: "notices_dropped"})
+		r.tell(Notice{Level: Note, At: u.at, Text: Counted(n, "more notice") + " not printed", Code: "notices_dropped"})
 	}
 	return shown
 }

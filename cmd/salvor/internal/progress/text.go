@@ -22,6 +22,14 @@ func Count(n int64) string {
 	return sign + s
 }
 
+// Counted writes a number and the noun it counts: 1 URL, 2 URLs.
+func Counted(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return Count(n) + " " + noun + "s"
+}
+
 // Bytes writes a size in powers of 1000: 1.2 GB.
 func Bytes(n int64) string { return bytesText(float64(n)) }
 
@@ -104,10 +112,13 @@ func pad(s string, width int) string { return runewidth.FillRight(clip(s, width)
 // Plain is one line about the state of a crawl, as printed every 10 s where
 // there is no terminal.
 func plain(v view) string {
+	rate, bytes := rateText(v.RateNow), bytesText(v.BytesNow)+"/s"
+	if v.Phase == Ended { // there is no now any more
+		rate, bytes = rateText(v.RateMean)+" mean", bytesText(v.BytesMean)+"/s mean"
+	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: saved %s of %s known, %s, %s (%s/s), queued %s", v.Phase,
-		Count(v.Saved+v.Revisits), Count(v.Known), rateText(v.RateNow),
-		Bytes(v.Bytes), bytesText(v.BytesNow), Count(v.Queued+v.Waiting))
+	fmt.Fprintf(&b, "%s: saved %s of %s known, %s, %s (%s), queued %s", v.Phase,
+		Count(v.Saved+v.Revisits), Count(v.Known), rate, Bytes(v.Bytes), bytes, Count(v.Queued+v.Waiting))
 	for _, c := range []count{{"gone", v.Gone}, {"refused", v.Refused}, {"failed", v.Failed}, {"excluded", v.Excluded}, {"too big", v.TooBig}} {
 		if c.N > 0 {
 			fmt.Fprintf(&b, ", %s %s", c.Name, Count(c.N))
@@ -126,7 +137,7 @@ func errorsText(errs []count, most int) string {
 	var parts []string
 	for i, e := range errs {
 		if i == most {
-			parts = append(parts, fmt.Sprintf("%d more kinds", len(errs)-i))
+			parts = append(parts, Counted(int64(len(errs)-i), "more kind"))
 			break
 		}
 		parts = append(parts, fmt.Sprintf("%s %s", Clean(e.Name), Count(e.N)))
