@@ -120,6 +120,48 @@ func TestPoolCaps(t *testing.T) {
 	})
 }
 
+// TestPoolPerOrigin: a raised number lets go who waits, a lowered one closes
+// what is too much.
+func TestPoolPerOrigin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &memoryServer{answer: okAnswer, delay: time.Second}
+		c := s.client(t, Config{PerOrigin: 1})
+		var wg sync.WaitGroup
+		burst := func(n int) {
+			for range n {
+				wg.Go(func() { get(t, c, "http://h1.test/").Close() })
+			}
+			synctest.Wait()
+		}
+		burst(16)
+		if s.open.Load() != 1 {
+			t.Errorf("%d connections, want 1", s.open.Load())
+		}
+		c.SetPerOrigin(4)
+		synctest.Wait()
+		if s.open.Load() != 4 {
+			t.Errorf("%d connections after the number was raised to 4", s.open.Load())
+		}
+		c.SetPerOrigin(2)
+		time.Sleep(1500 * time.Millisecond)
+		if s.open.Load() != 2 {
+			t.Errorf("%d connections after the number was lowered to 2", s.open.Load())
+		}
+		wg.Wait()
+		c.SetPerOrigin(1)
+		if s.open.Load() != 1 || c.pool.open != 1 || c.pool.idle.Len() != 1 {
+			t.Errorf("at rest: %d connections, %d slots taken, %d idle", s.open.Load(), c.pool.open, c.pool.idle.Len())
+		}
+		burst(5)
+		wg.Wait()
+		if s.mostHost.Load() > 4 || c.pool.open != c.pool.idle.Len() || len(c.pool.active) != 0 {
+			t.Errorf("%d at most, %d slots taken, %d idle", s.mostHost.Load(), c.pool.open, c.pool.idle.Len())
+		}
+		c.Close()
+		s.wg.Wait()
+	})
+}
+
 // TestPoolCancelledWaiters: who stops waiting takes no slot with him.
 func TestPoolCancelledWaiters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

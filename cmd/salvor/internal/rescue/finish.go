@@ -28,6 +28,12 @@ const maxSamples = 2000
 func (r *rescue) addSample(t api.Totals) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.takeSample(t.Captures, t.Bytes)
+	r.memory.LogOffset, r.logMark = r.logMark, r.log.Offset() // the mark before last: what it covers was reported
+	return r.memory.save(r.job.Dir)
+}
+
+func (r *rescue) takeSample(urls, bytes int64) {
 	m := &r.memory
 	if len(m.Samples) >= maxSamples {
 		kept := m.Samples[:0]
@@ -36,10 +42,8 @@ func (r *rescue) addSample(t api.Totals) error {
 		}
 		m.Samples = kept
 	}
-	m.Samples = append(m.Samples, sample{At: time.Now(), URLs: t.Captures, Bytes: t.Bytes})
+	m.Samples = append(m.Samples, sample{At: time.Now(), URLs: urls, Bytes: bytes})
 	m.Runs[len(m.Runs)-1].Seen = time.Now()
-	m.LogOffset, r.logMark = r.logMark, r.log.Offset() // the mark before last: what it covers was reported
-	return m.save(r.job.Dir)
 }
 
 func firstError(errs ...error) error {

@@ -44,6 +44,13 @@ func (r *rescue) scopePrint() string {
 	return hex.EncodeToString(sum[:8])
 }
 
+// rules are the scope of now, and its crawl.
+func (r *rescue) rules() (*scope.Scope, api.Crawl) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.scope, r.crawl
+}
+
 // exclude puts the live rules of DIR/control in force: for what is found from
 // now on, and for what is queued already.
 func (r *rescue) exclude(ctx context.Context, rules []control.Rule) error {
@@ -100,7 +107,8 @@ func (r *rescue) sweep(ctx context.Context) error {
 		if k.Class == salvor.ClassRobots || k.State == api.StateLeased {
 			return nil // the worker judges what it holds itself
 		}
-		d := r.scope.Recheck(k.Item)
+		s, _ := r.rules() // a seed's redirect may widen it meanwhile
+		d := s.Recheck(k.Item)
 		if d.In {
 			return nil
 		}

@@ -18,6 +18,8 @@ type memory struct {
 	Scope    string   `json:"scope"`              // fingerprint of the scope in force
 	Moved    []move   `json:"moved,omitempty"`    // seeds that redirected, in order
 	Excludes []string `json:"excludes,omitempty"` // live rules of DIR/control last in force
+	Widened  bool     `json:"widened,omitempty"`  // links that were left outside may belong now
+	Rated    []string `json:"rated,omitempty"`    // hosts that DIR/control/rate gave a ceiling of their own
 	Runs     []span   `json:"runs"`               // of the archive, this one last
 	Samples  []sample `json:"samples,omitempty"`  // of throughput, all runs
 	Mended   []mended `json:"mended,omitempty"`   // segments that a crash left open

@@ -42,7 +42,9 @@ type rescue struct {
 	recovery warc.Recovery
 	worker   *crawler.Worker
 
-	mu      sync.Mutex // guards memory, scope and crawl once the worker runs
+	// mu guards memory, scope and crawl once the worker runs. Its goroutines move
+	// seeds; all else that changes them is done by the one that watches.
+	mu      sync.Mutex
 	begun   time.Time
 	phase   progress.Phase
 	shown   progress.Snapshot
@@ -50,7 +52,7 @@ type rescue struct {
 	refused map[string]string // address by host, for the remedy
 	logMark int64             // crawl.log's length at the sample before
 	detail  string
-	widened bool // links that were left outside may belong now
+	widened int  // how often the scope grew in this run
 	narrow  bool // queued items may not belong any more
 }
 
@@ -150,7 +152,7 @@ func (r *rescue) adopt(ctx context.Context, found, want api.Crawl) error {
 	print := r.scopePrint()
 	if print != r.memory.Scope && r.memory.Scope != "" {
 		want.Scope++
-		r.widened, r.narrow = true, true
+		r.memory.Widened, r.narrow = true, true
 	}
 	r.crawl = want
 	if err := r.node.SetCrawl(ctx, want); err != nil {

@@ -29,7 +29,7 @@ func (r *rescue) finish(ctx context.Context, reason job.Reason) (job.Result, err
 	if reason == job.Done && final.Failed > 0 {
 		reason = job.Failed
 	}
-	r.endRun(reason)
+	r.endRun(reason, final)
 	if err := r.closeCrawl(ctx, reason); err != nil {
 		return job.Result{}, err
 	}
@@ -65,9 +65,10 @@ func (r *rescue) closeCrawl(ctx context.Context, why job.Reason) error {
 	return r.node.SetCrawl(ctx, r.crawl)
 }
 
-func (r *rescue) endRun(why job.Reason) {
+func (r *rescue) endRun(why job.Reason, final progress.Snapshot) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.takeSample(final.Captures, final.Bytes) // the plot ends where the run does
 	run := &r.memory.Runs[len(r.memory.Runs)-1]
 	run.End, run.Why = time.Now(), string(why)
 	r.memory.LogOffset = r.log.Offset()

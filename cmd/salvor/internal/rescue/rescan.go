@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 
 	"salvor"
 	"salvor/api"
+	"salvor/cmd/salvor/internal/progress"
 	"salvor/crawler"
 	"salvor/crawler/canon"
 	"salvor/crawler/extract"
@@ -21,6 +23,23 @@ import (
 // that grew lets in what was left outside, and what was never offered
 // (protocol 3). Where metadata records were switched off there is nothing to read.
 func (r *rescue) rescan(ctx context.Context) error {
+	r.mu.Lock()
+	grown := r.widened
+	r.mu.Unlock()
+	r.notice(progress.Note, "rescan", "", "the scope grew: the links of all stored pages are judged again")
+	if err := r.pool.Seal(ctx); err != nil { // pages of open segments have links too
+		return err
+	}
+	if err := r.rescanAll(ctx); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.memory.Widened = r.widened != grown // it may have grown again meanwhile
+	return r.memory.save(r.job.Dir)
+}
+
+func (r *rescue) rescanAll(ctx context.Context) error {
 	names, err := filepath.Glob(r.job.Dir.WARC("*.warc.gz"))
 	if err != nil {
 		return err
@@ -36,7 +55,11 @@ func (r *rescue) rescan(ctx context.Context) error {
 func (r *rescue) rescanSegment(ctx context.Context, name string) error {
 	var offers []api.Offer
 	err := eachMetadata(ctx, name, func(url string, m *warc.Metadata) error {
-		offers = append(offers, r.admitted(url, m)...)
+		more, err := r.admitted(ctx, url, m)
+		if err != nil {
+			return err
+		}
+		offers = append(offers, more...)
 		if len(offers) < seedPiece {
 			return nil
 		}
@@ -50,22 +73,42 @@ func (r *rescue) rescanSegment(ctx context.Context, name string) error {
 }
 
 // admitted are a stored page's links that belong now.
-func (r *rescue) admitted(url string, m *warc.Metadata) (offers []api.Offer) {
+func (r *rescue) admitted(ctx context.Context, url string, m *warc.Metadata) (offers []api.Offer, err error) {
 	u, err := canon.Parse(url)
 	if err != nil {
-		return nil // stored under a URL that is none: it has no links to resolve
+		return nil, nil // stored under a URL that is none: it has no links to resolve
 	}
-	parent := scope.Parent{URL: u, Hop: crawler.HopOf(m.Path), Class: salvor.ClassPage}
+	rules, crawl := r.rules()
+	parent, err := r.parent(ctx, crawl, u, m.Path)
+	if err != nil {
+		return nil, err
+	}
 	for _, l := range m.Outlinks {
 		target, err := canon.Parse(l.URL)
 		if err != nil {
 			continue
 		}
-		if d := r.scope.Decide(parent, extract.KindOf(l.Hop), target); d.In {
-			offers = append(offers, api.Offer{Item: crawler.NewItem(r.crawl, target, d, url)})
+		if d := rules.Decide(parent, extract.KindOf(l.Hop), target); d.In {
+			offers = append(offers, api.Offer{Item: crawler.NewItem(crawl, target, d, url)})
 		}
 	}
-	return offers
+	return offers, nil
+}
+
+// parent is a stored page as the frontier has it: a path, of which only the
+// newest letters are kept, does not say how far the page lies from its seed or
+// outside the scope. From what the frontier does not know, as a page of an
+// earlier round, nothing leads outside.
+func (r *rescue) parent(ctx context.Context, c api.Crawl, u canon.URL, path string) (scope.Parent, error) {
+	p := scope.Parent{URL: u, Hop: crawler.HopOf(path), Class: salvor.ClassPage}
+	p.Hop.Extra = math.MaxUint8
+	k, err := r.node.Lookup(ctx, c.ID, u.Host, salvor.ItemKey(c.HashKey, "", u.Href, nil))
+	if salvor.ClassOf(err) == salvor.NotFound {
+		return p, nil
+	}
+	p.Hop, p.Class = k.Hop, k.Class
+	p.Hop.Path = path // the frontier forgets it when a page is saved
+	return p, err
 }
 
 // eachMetadata calls f for every metadata record of a segment.

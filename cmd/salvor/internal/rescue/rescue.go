@@ -62,10 +62,12 @@ func (r *rescue) run(ctx context.Context) (job.Result, error) {
 
 // work runs the worker and watches it.
 func (r *rescue) work(ctx context.Context) (job.Reason, error) {
-	worked := make(chan error, 1)
-	go func() { worked <- r.worker.Run(ctx) }()
 	w := watch{rescue: r, tick: time.NewTicker(watchEvery), bytes: r.shown.Bytes}
 	defer w.tick.Stop()
-	reason, err := w.until(ctx, worked)
-	return reason, err
+	if err := w.start(ctx); err != nil {
+		return "", err
+	}
+	worked := make(chan error, 1)
+	go func() { worked <- r.worker.Run(ctx) }()
+	return w.until(ctx, worked)
 }

@@ -10,6 +10,7 @@ import (
 	"salvor/cmd/salvor/internal/progress"
 	"salvor/crawler"
 	"salvor/crawler/canon"
+	"salvor/crawler/extract"
 	"salvor/crawler/scope"
 )
 
@@ -28,7 +29,7 @@ func (r *rescue) seed(ctx context.Context) error {
 			return err
 		}
 	}
-	if r.widened {
+	if r.memory.Widened {
 		if err := r.rescan(ctx); err != nil {
 			return err
 		}
@@ -88,26 +89,39 @@ func (r *rescue) retry(ctx context.Context) error {
 
 // seedMoved makes the target of a seed's redirect a seed, durably, before it
 // is queued: a resume must know it too.
-func (r *rescue) seedMoved(_ context.Context, from, to string) (*scope.Scope, error) {
+func (r *rescue) seedMoved(_ context.Context, from, to string) (*scope.Scope, uint32, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, m := range r.memory.Moved {
 		if m.To == to {
-			return r.scope, nil
+			return r.scope, r.crawl.Scope, nil
 		}
+	}
+	if grows(r.scopeRules(), to) {
+		r.memory.Widened = true
+		r.widened++
 	}
 	r.memory.Moved = append(r.memory.Moved, move{from, to})
 	s, err := scope.Compile(r.scopeRules())
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	r.memory.Scope = r.scopePrint()
 	if err := r.memory.save(r.job.Dir); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	r.scope = s
 	r.notice(progress.Note, "seed_moved", "", fmt.Sprintf("seed %s redirects to %s, which is a seed too now", from, to))
-	return s, nil
+	return s, r.crawl.Scope, nil
+}
+
+// grows reports whether a seed lies outside what the other seeds span. Most
+// redirects of seeds lead from http to https, or to the www. host: these let
+// nothing in that was left outside before.
+func grows(rules scope.Rules, seed string) bool {
+	s, err := scope.Compile(scope.Rules{Kind: rules.Kind, Seeds: rules.Seeds, MaxHops: scope.NoLimit})
+	u, uerr := canon.Parse(seed)
+	return err != nil || uerr != nil || !s.Decide(scope.Parent{}, extract.Page, u).In
 }
 
 // troubles are the seeds that got no answer of any server.

@@ -54,9 +54,10 @@ func proxyURL(s *job.Settings) string {
 // warcinfo is the first record of every segment.
 func (r *rescue) warcinfo(string) warc.Warcinfo {
 	s := &r.job.Settings
+	_, crawl := r.rules()
 	w := warc.Warcinfo{
 		Software: "salvor/" + r.job.Version, Operator: s.Operator, IsPartOf: s.Name, Description: s.Description,
-		Robots: s.Robots, UserAgent: s.UserAgent, Settings: string(r.crawl.Settings), Fields: s.WARCHeaders,
+		Robots: s.Robots, UserAgent: s.UserAgent, Settings: string(crawl.Settings), Fields: s.WARCHeaders,
 		Scope: fmt.Sprintf("%s, max-hops %d, extra-hops %d", s.Scope, s.MaxHops, s.ExtraHops),
 	}
 	if s.Contact != "" {

@@ -2,10 +2,10 @@ package rescue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
-	"salvor"
 	"salvor/api"
 	"salvor/cmd/salvor/internal/control"
 	"salvor/cmd/salvor/internal/job"
@@ -32,6 +32,26 @@ type watch struct {
 	drainSig <-chan struct{}
 }
 
+// start obeys the orders that are there already, so that nothing is fetched
+// faster than they allow.
+func (w *watch) start(ctx context.Context) error {
+	if err := w.startRates(ctx); err != nil {
+		return err
+	}
+	select {
+	case c := <-w.job.Control:
+		w.order(ctx, c)
+	default:
+	}
+	return nil
+}
+
+func (w *watch) order(ctx context.Context, c control.Change) {
+	if err := w.obey(ctx, c); err != nil {
+		w.notice(progress.Error, "control", "", fmt.Sprintf("order not carried out: %v", err))
+	}
+}
+
 // until waits for the worker's end.
 func (w *watch) until(ctx context.Context, worked <-chan error) (job.Reason, error) {
 	w.drainSig = w.job.Drain
@@ -43,9 +63,7 @@ func (w *watch) until(ctx context.Context, worked <-chan error) (job.Reason, err
 			w.drainSig = nil
 			w.drain(job.Interrupted)
 		case c := <-w.job.Control:
-			if err := w.obey(ctx, c); err != nil {
-				w.notice(progress.Error, "control", "", fmt.Sprintf("order not carried out: %v", err))
-			}
+			w.order(ctx, c)
 		case <-w.tick.C:
 			if err := w.look(ctx); err != nil && ctx.Err() == nil {
 				w.worker.Drain()
@@ -102,7 +120,7 @@ func (w *watch) look(ctx context.Context) error {
 			w.worker.Cut()
 		}
 	case w.finished(t):
-		w.drain(job.Done)
+		return w.done(ctx)
 	case !w.job.Settings.Deadline.IsZero() && time.Now().After(w.job.Settings.Deadline):
 		w.drain(job.Deadline)
 	case w.limited(t):
@@ -122,6 +140,40 @@ func (w *watch) finished(t api.Totals) bool {
 	w.idle = &t
 	return was != nil && was.Accepted == t.Accepted
 }
+
+// done ends the crawl, unless the scope grew since stored pages were judged:
+// what they link to may belong now.
+func (w *watch) done(ctx context.Context) error {
+	w.mu.Lock()
+	widened := w.memory.Widened
+	w.mu.Unlock()
+	if !widened {
+		w.drain(job.Done)
+		return nil
+	}
+	w.idle = nil
+	if end := w.job.Settings.Deadline; !end.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadlineCause(ctx, end, errDrained)
+		defer cancel()
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	go func() { // reading everything may take long
+		select {
+		case <-w.job.Drain:
+			stop(errDrained)
+		case <-ctx.Done():
+		}
+	}()
+	err := w.rescan(ctx)
+	if context.Cause(ctx) == errDrained {
+		return nil // the next run does it
+	}
+	return err
+}
+
+var errDrained = errors.New("drained")
 
 // limited compares with what this archive may hold in all. The worker keeps
 // the limit of URLs exactly; bytes overshoot by what is under way.
@@ -146,35 +198,14 @@ func (w *watch) obey(ctx context.Context, c control.Change) error {
 	}
 	w.worker.Pause(s.Paused)
 	w.pausedNow(s.Paused)
-	if s.PerOrigin > 0 {
-		w.worker.SetPerOrigin(s.PerOrigin)
-	} else {
-		w.worker.SetPerOrigin(w.job.Settings.PerOrigin)
+	n := s.PerOrigin
+	if n == 0 {
+		n = w.job.Settings.PerOrigin
 	}
+	w.worker.SetPerOrigin(n)
+	w.client.SetPerOrigin(n)
 	if err := w.setRates(ctx, s.Rates); err != nil {
 		return err
 	}
 	return w.exclude(ctx, s.Exclude)
-}
-
-// setRates sets the ceilings the file names, and puts back those it named
-// before and names no more.
-func (w *watch) setRates(ctx context.Context, rates map[string]salvor.Pace) error {
-	for host := range w.rates {
-		if _, still := rates[host]; !still {
-			if err := w.node.SetCeiling(ctx, w.crawl.ID, host, w.job.Settings.Pace()); err != nil {
-				return err
-			}
-		}
-	}
-	for host, p := range rates {
-		if w.rates[host] == p {
-			continue
-		}
-		if err := w.node.SetCeiling(ctx, w.crawl.ID, host, p); err != nil {
-			return err
-		}
-	}
-	w.rates = rates
-	return nil
 }
