@@ -22,7 +22,14 @@ type view struct {
 	done   bool
 	body   []byte
 	pooled *[]byte // what body lies in, to give back
+	large  bool    // it has one of the slots
 }
+
+// largeViews are the slots for views over largeView, of all Clients: a page may
+// hold a list of 50 MB, but not each of hundreds at the same time.
+var largeViews = make(chan struct{}, 2)
+
+const largeView = 4 << 20
 
 var viewPool = sync.Pool{New: func() any { b := make([]byte, 0, 64<<10); return &b }}
 
@@ -60,6 +67,10 @@ func (c *Capture) View() []byte {
 // fill reads up to the view's limit.
 func (c *Capture) fill(b []byte, r io.Reader) []byte {
 	for int64(len(b)) < c.view.max {
+		if len(b) >= largeView && !c.view.large {
+			largeViews <- struct{}{} // given back by drop
+			c.view.large = true
+		}
 		if len(b) == cap(b) {
 			b = append(b, 0)[:len(b)]
 		}
@@ -79,6 +90,9 @@ func (c *Capture) fill(b []byte, r io.Reader) []byte {
 
 // drop gives the view's memory back.
 func (v *view) drop() {
+	if v.large {
+		<-largeViews
+	}
 	if v.pooled != nil && cap(v.body) <= maxPooledView {
 		*v.pooled = v.body[:0]
 		viewPool.Put(v.pooled)

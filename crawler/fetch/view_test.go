@@ -38,20 +38,25 @@ func gzipped(t *testing.T, r io.Reader) []byte {
 	return b.Bytes()
 }
 
-// TestViewBomb: 32 KB that unpack to 32 MB give the view's limit.
+// TestViewBomb: 64 KB that unpack to 64 MB give the view's limit.
 func TestViewBomb(t *testing.T) {
-	bomb := gzipped(t, io.LimitReader(zeros{}, 32<<20))
+	bomb := gzipped(t, io.LimitReader(zeros{}, 64<<20))
 	c := captureOf(t, Config{}, "http://zoo.test/", "Content-Type: text/html\r\nContent-Encoding: gzip", bomb)
-	if n := len(c.View()); n != 8<<20 {
+	if n := len(c.View()); n != 32<<20 {
 		t.Errorf("view of %d bytes", n)
 	}
 	if fmt.Sprint(c.Notes) != "[view cut for link extraction]" {
 		t.Errorf("notes %q", c.Notes)
 	}
+	c.Close()
 	twice := gzipped(t, bytes.NewReader(bomb))
 	c = captureOf(t, Config{}, "http://zoo.test/", "Content-Type: text/html\r\nContent-Encoding: gzip, gzip", twice)
-	if n := len(c.View()); n != 8<<20 {
+	if n := len(c.View()); n != 32<<20 {
 		t.Errorf("view of the double bomb: %d bytes", n)
+	}
+	c.Close()
+	if n := len(largeViews); n != 0 {
+		t.Errorf("%d slots are taken still", n)
 	}
 }
 

@@ -201,7 +201,7 @@ func (b *builder) walk() error {
 		}
 		m := Missed{
 			URL: k.URL, Outcome: b.outcome(k.Outcome), Reason: k.Reason, Status: k.Status,
-			Tries: int(k.Attempts), Via: k.Via, At: unix(k.At),
+			Tries: tries(k), Via: k.Via, At: unix(k.At),
 		}
 		if s := b.samples[m.Outcome]; len(s) < maxExamples {
 			b.samples[m.Outcome] = append(s, m)
@@ -216,6 +216,17 @@ func (b *builder) walk() error {
 	}
 	n.More = max(n.URLs-int64(len(n.Examples)), 0)
 	return err
+}
+
+// tries is how often a URL was asked for: the frontier counts the tries that
+// were to be repeated, and the last one left an outcome instead.
+func tries(k api.Known) int {
+	n := int(k.Attempts)
+	switch k.Outcome {
+	case salvor.Gone, salvor.Refused, salvor.Failed, salvor.TooBig:
+		n++
+	}
+	return n
 }
 
 func (b *builder) hosts() error {

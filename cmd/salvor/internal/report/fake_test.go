@@ -83,6 +83,9 @@ func outcomes(saved, revisit, gone, refused, failed, excluded, tooBig int64) (o 
 func missed(host, path string, o salvor.Outcome, reason string, status, tries int) api.Known {
 	k := api.Known{Outcome: o, Reason: reason, Status: status, At: began.Add(time.Hour).UnixMilli(), State: api.StateSettled}
 	k.Host, k.URL, k.Via, k.Attempts = host, "https://"+host+path, "https://"+host+"/", uint16(tries)
+	if tries > 0 {
+		k.Attempts-- // the last try settled it
+	}
 	k.Key = salvor.ItemKey(salvor.HashKey{}, "GET", k.URL, nil)
 	return k
 }

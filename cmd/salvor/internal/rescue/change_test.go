@@ -115,6 +115,24 @@ func TestRateOrders(t *testing.T) {
 	check(r, 8, 8)
 }
 
+// TestLoneSeedMoves: when nothing but the seed is known, its redirect leaves
+// nothing to look at again.
+func TestLoneSeedMoves(t *testing.T) {
+	r := opened(t, testJob(t, filepath.Join(t.TempDir(), "archive"), "http://a.test/"))
+	moved := func(to string, widens bool) {
+		t.Helper()
+		if _, _, err := r.seedMoved(t.Context(), "http://a.test/", to); err != nil || r.memory.Widened != widens {
+			t.Errorf("moved to %s (%v): widened %v", to, err, r.memory.Widened)
+		}
+	}
+	moved("http://b.test/", false)
+	if err := r.offerSeeds(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	moved("http://b.test/c", false)
+	moved("http://d.test/", true) // what is known is no longer the seeds alone
+}
+
 // TestChangesTogether: seeds move while the operator changes the rules, and
 // neither undoes the other.
 func TestChangesTogether(t *testing.T) {

@@ -89,7 +89,7 @@ func (r *rescue) retry(ctx context.Context) error {
 
 // seedMoved makes the target of a seed's redirect a seed, durably, before it
 // is queued: a resume must know it too.
-func (r *rescue) seedMoved(_ context.Context, from, to string) (*scope.Scope, uint32, error) {
+func (r *rescue) seedMoved(ctx context.Context, from, to string) (*scope.Scope, uint32, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, m := range r.memory.Moved {
@@ -97,7 +97,7 @@ func (r *rescue) seedMoved(_ context.Context, from, to string) (*scope.Scope, ui
 			return r.scope, r.crawl.Scope, nil
 		}
 	}
-	if grows(r.scopeRules(), to) {
+	if grows(r.scopeRules(), to) && !r.pristine(ctx) {
 		r.memory.Widened = true
 		r.widened++
 	}
@@ -122,6 +122,22 @@ func grows(rules scope.Rules, seed string) bool {
 	s, err := scope.Compile(scope.Rules{Kind: rules.Kind, Seeds: rules.Seeds, MaxHops: scope.NoLimit})
 	u, uerr := canon.Parse(seed)
 	return err != nil || uerr != nil || !s.Decide(scope.Parent{}, extract.Page, u).In
+}
+
+// pristine reports whether only one seed is known so far, with the targets of
+// its redirects and their robots.txt: nothing can have been left outside yet.
+func (r *rescue) pristine(ctx context.Context) bool {
+	origins := map[string]bool{}
+	seeds := r.scopeRules().Seeds
+	for _, s := range seeds {
+		u, err := canon.Parse(s)
+		if err != nil {
+			return false
+		}
+		origins[u.Origin] = true
+	}
+	t, err := r.node.Totals(ctx, r.crawl.ID)
+	return err == nil && len(r.job.Seeds) == 1 && t.Accepted == int64(len(seeds)+len(origins))
 }
 
 // troubles are the seeds that got no answer of any server.
