@@ -114,3 +114,24 @@ func TestBlockedBesideHealthy(t *testing.T) {
 	c.wait(p, 40*time.Second, exitInterrupted)
 	c.sound()
 }
+
+// TestLimitBytes: a limit of bytes counts what is on its way, so that one large
+// file does not pass it many times over.
+func TestLimitBytes(t *testing.T) {
+	web := oddServer(t, map[string]http.HandlerFunc{"/": func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "video/mp4")
+		for r.Context().Err() == nil {
+			if _, err := w.Write(make([]byte, 100_000)); err != nil {
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}})
+	c := newCrawl(t, buildPlain)
+	start := time.Now()
+	c.save(time.Minute, exitLimit, "--limit-bytes", "5MB", web.URL+"/")
+	if d := time.Since(start); d > 20*time.Second {
+		t.Errorf("a limit of 5 MB ended a stream of 10 MB/s after %s", d)
+	}
+	c.sound()
+}

@@ -90,6 +90,7 @@ func (x *exchange) read(p []byte, wait time.Duration) (int, error) {
 	}
 	x.cap.Duration = now.Sub(x.cap.Begin)
 	x.inWindow += int64(n)
+	x.c.received.Add(int64(n))
 	if held := x.c.limit.pay(x.ctx, n); held > 0 {
 		x.window = x.window.Add(held) // our own brake is not the server's slowness
 	}

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -28,6 +29,8 @@ type Client struct {
 	dialer *dialer
 	sender *sender
 	limit  *limiter
+
+	received atomic.Int64 // bytes of answers
 
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
@@ -69,6 +72,9 @@ func (c *Client) Close() error {
 	c.running.Wait()
 	return nil
 }
+
+// Received is how many bytes of answers came so far, of those under way too.
+func (c *Client) Received() int64 { return c.received.Load() }
 
 // Fetch asks once and records the answer. It follows no redirect. The error,
 // if any, is an *Error, and then there is no capture.

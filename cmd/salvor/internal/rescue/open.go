@@ -52,8 +52,9 @@ type rescue struct {
 	refused map[string]string // address by host, for the remedy
 	logMark int64             // crawl.log's length at the sample before
 	detail  string
-	widened int  // how often the scope grew in this run
-	narrow  bool // queued items may not belong any more
+	before  int64 // bytes of earlier runs
+	widened int   // how often the scope grew in this run
+	narrow  bool  // queued items may not belong any more
 }
 
 // open opens or makes everything the job needs. Nothing is left open when it

@@ -44,7 +44,7 @@ func (r *rescue) run(ctx context.Context) (job.Result, error) {
 	if err := r.seed(ctx); err != nil {
 		return job.Result{}, err
 	}
-	r.snapshot(ctx)
+	r.before = r.snapshot(ctx).Bytes
 	r.show(progress.Crawling)
 	reason, err := r.work(ctx)
 	if ctx.Err() != nil {

@@ -33,6 +33,9 @@ func (r *rescue) pausedNow(on bool) {
 func (r *rescue) update(ctx context.Context, t api.Totals) {
 	r.shown = fromTotals(t)
 	r.shown.Phase = r.phase
+	if r.phase != progress.Ended {
+		r.shown.Bytes = r.received(t)
+	}
 	r.shown.Errors = r.worker.Stats().Errors
 	r.shown.Hosts = r.hosts(ctx)
 	r.shown.Spool = r.pool.Spooled()
@@ -46,6 +49,12 @@ func (r *rescue) update(ctx context.Context, t api.Totals) {
 		r.shown.Open = len(segs) - r.shown.Sealed
 	}
 	r.job.Progress.Update(r.shown)
+}
+
+// received is how many bytes came in all runs, those of answers under way too:
+// a film of an hour is progress before it is saved.
+func (r *rescue) received(t api.Totals) int64 {
+	return max(t.Bytes, r.before+r.client.Received())
 }
 
 // snapshot is the counters of now.

@@ -97,7 +97,7 @@ func (w *watch) drain(why job.Reason) {
 // without end would hold it up for ever.
 func grace(why job.Reason) time.Duration {
 	switch why {
-	case job.Deadline, job.NoSpace:
+	case job.Deadline, job.Limit, job.NoSpace:
 		return 2 * time.Second
 	}
 	return 20 * time.Second
@@ -110,7 +110,7 @@ func (w *watch) look(ctx context.Context) error {
 		return err
 	}
 	w.update(ctx, t)
-	w.checkRoom(t.Bytes)
+	w.checkRoom(w.received(t))
 	if err := w.sample(t); err != nil {
 		return err
 	}
@@ -179,7 +179,7 @@ var errDrained = errors.New("drained")
 // the limit of URLs exactly; bytes overshoot by what is under way.
 func (w *watch) limited(t api.Totals) bool {
 	s := &w.job.Settings
-	return (s.LimitURLs > 0 && t.Captures >= s.LimitURLs) || w.worker.AtLimit() || (s.LimitBytes > 0 && t.Bytes >= s.LimitBytes)
+	return (s.LimitURLs > 0 && t.Captures >= s.LimitURLs) || w.worker.AtLimit() || (s.LimitBytes > 0 && w.received(t) >= s.LimitBytes)
 }
 
 func (w *watch) sample(t api.Totals) error {
