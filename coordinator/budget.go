@@ -85,8 +85,7 @@ func (n *Node) Feedback(ctx context.Context, reports []api.HostFeedback) error {
 	}
 	changes, err := n.judge(r, reports)
 	return errors.Join(err, n.each(ctx, len(changes), func(ctx context.Context, i int) error {
-		_, err := n.propose(ctx, frontier.Envelope{Command: &changes[i]})
-		return err
+		return n.change1(ctx, &changes[i])
 	}))
 }
 
@@ -99,8 +98,12 @@ func (n *Node) judge(r *reign, reports []api.HostFeedback) ([]frontier.SetBudget
 	var errs error
 	var changes []frontier.SetBudget
 	now := n.clock.Now()
-	t := moment{mono: now, wall: now.UnixMilli()}
+	t := moment{mono: now, wall: n.time.now(now)}
+	t.ahead = t.wall - now.UnixMilli()
 	for _, f := range reports {
+		if f.RetryAfter != 0 {
+			f.RetryAfter += t.ahead
+		}
 		c, err := m.Crawl(f.Crawl)
 		if err != nil {
 			errs = errors.Join(errs, fmt.Errorf("coordinator: feedback: %w", err))

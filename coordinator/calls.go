@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"salvor"
@@ -24,14 +25,13 @@ func (n *Node) change1(ctx context.Context, c frontier.Command) error {
 	return err
 }
 
-// commit proposes a piece of a call once this node leads, and gives the answer
-// its type. An answer of nil is the zero value.
+// commit proposes a piece of a call once this node leads, again if it lost the
+// lead meanwhile, and gives the answer its type. An answer of nil is the zero
+// value.
 func commit[T any](ctx context.Context, n *Node, c api.Call, piece int, cmd frontier.Command) (T, error) {
 	var zero T
-	if _, err := n.leader(ctx); err != nil {
-		return zero, err
-	}
-	res, err := n.propose(ctx, frontier.Envelope{Session: c.Session, Request: request(c, piece), Command: cmd})
+	e := frontier.Envelope{Session: c.Session, Request: request(c, piece), Command: cmd}
+	res, err := insist(ctx, n, harmless(e), func() (any, error) { return n.propose(ctx, e) })
 	if err != nil || res == nil {
 		return zero, err
 	}
@@ -68,7 +68,7 @@ func (n *Node) CreateCrawl(ctx context.Context, c api.Crawl) (api.Crawl, error) 
 		}
 		c.ID = max(c.ID, o.ID+1)
 	}
-	fillCrawl(&c, n.now())
+	fillCrawl(&c, n.clock.Now().UnixMilli())
 	if _, err := rand.Read(c.HashKey[:]); err != nil {
 		return api.Crawl{}, fmt.Errorf("coordinator: draw hash key: %w", err)
 	}
@@ -122,6 +122,7 @@ func (n *Node) End(ctx context.Context, s salvor.SessionID) error {
 const (
 	maxOffers  = 1000
 	maxSettles = 300
+	maxExtends = 1000
 	maxSweep   = 1000
 )
 
@@ -189,7 +190,7 @@ func span(ends []int, i int) (from, to int) {
 // Settle implements api.Coordinator. What was learned of robots.txt goes
 // first: the items it lets go are granted with its rules.
 func (n *Node) Settle(ctx context.Context, c api.Call, s api.Settlement) error {
-	pieces, err := settlePieces(s)
+	pieces, err := settlePieces(inGroupTime(s, n.ahead()))
 	if err != nil {
 		return err
 	}
@@ -205,6 +206,21 @@ func (n *Node) Settle(ctx context.Context, c api.Call, s api.Settlement) error {
 		first++
 	}
 	return n.each(ctx, len(pieces)-first, func(ctx context.Context, i int) error { return settle(ctx, first+i) })
+}
+
+// inGroupTime moves the times of retries; the caller's settlement stays as it
+// is.
+func inGroupTime(s api.Settlement, ahead int64) api.Settlement {
+	if ahead == 0 {
+		return s
+	}
+	s.Entries = slices.Clone(s.Entries)
+	for i := range s.Entries {
+		if e := &s.Entries[i]; e.Retry != 0 {
+			e.Retry += ahead
+		}
+	}
+	return s
 }
 
 // settlePieces cuts a settlement: whole if it is small, else its robots, then

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/raft"
+
 	"salvor"
 	"salvor/coordinator/frontier"
 )
@@ -37,10 +39,16 @@ func (n *Node) govern(ctx context.Context) {
 
 // accede begins a reign once everything committed before it is applied.
 func (n *Node) accede(ctx context.Context) {
-	if _, err := n.group.barrier(ctx); err != nil {
+	// Raft says once that this node leads: who gives up while it does would
+	// leave the node without a reign for good.
+	leads := func() bool { return n.group.stands() == raft.Leader }
+	if err := n.patiently(ctx, leads, func() error { _, err := n.group.barrier(ctx); return err }); err != nil {
 		n.log.Info("elected, but lost it again", "error", err)
 		return
 	}
+	m, done := n.group.state.use()
+	n.time.raise(n.clock.Now(), m.Clock())
+	done()
 	ctx, cancel := context.WithCancel(ctx)
 	r := &reign{stop: cancel, budgets: newBudgets(n.jitter)}
 	r.leases.begin()
@@ -163,5 +171,13 @@ func waitEither(ctx context.Context, c Clock, d time.Duration, rung <-chan struc
 	}
 }
 
-// now is the wall clock as commands carry it.
-func (n *Node) now() int64 { return n.clock.Now().UnixMilli() }
+// now is the time as commands carry it.
+func (n *Node) now() int64 { return n.time.now(n.clock.Now()) }
+
+// ahead is how many ms the group's time is ahead of the wall clock. What
+// others say in wall time is moved by it, so that it lies as far off as they
+// meant.
+func (n *Node) ahead() int64 {
+	t := n.clock.Now()
+	return n.time.now(t) - t.UnixMilli()
+}

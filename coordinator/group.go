@@ -3,7 +3,6 @@ package coordinator
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math"
 	"path/filepath"
@@ -133,7 +132,7 @@ func (g *group[M]) startRaft() error {
 	logger := raftLogger(g.log)
 	w, err := wal.Open(dir, wal.WithLogger(logger), wal.WithSegmentSize(g.c.SegmentSize))
 	if err != nil {
-		return fmt.Errorf("open log: %w", err)
+		return durable.Error(err, "open log in", dir)
 	}
 	g.wal = w
 	if err := g.checkLog(); err != nil {
@@ -145,7 +144,7 @@ func (g *group[M]) startRaft() error {
 		return err
 	}
 	if g.raft, err = raft.NewRaft(conf, g.fsm, w, w, g.snaps, net); err != nil {
-		return fmt.Errorf("start raft: %w", err)
+		return durable.Error(err, "start raft in", g.c.Dir)
 	}
 	return nil
 }
@@ -155,7 +154,7 @@ func (g *group[M]) startRaft() error {
 func (g *group[M]) checkLog() error {
 	last, err := g.wal.LastIndex()
 	if err != nil {
-		return fmt.Errorf("open log: %w", err)
+		return durable.Error(err, "read log in", g.c.Dir)
 	}
 	d, _, err := g.snaps.newest()
 	if err != nil {
@@ -197,13 +196,13 @@ func (g *group[M]) bootstrap(conf *raft.Config, net raft.Transport) error {
 	}
 	old, err := raft.HasExistingState(g.wal, g.wal, g.snaps)
 	if err != nil {
-		return fmt.Errorf("start raft: %w", err)
+		return durable.Error(err, "start raft in", g.c.Dir)
 	}
 	if old {
 		return nil
 	}
 	if err := raft.BootstrapCluster(conf, g.wal, g.wal, g.snaps, net, raft.Configuration{Servers: g.c.Peers}); err != nil {
-		return fmt.Errorf("start raft: %w", err)
+		return durable.Error(err, "start raft in", g.c.Dir)
 	}
 	return nil
 }
@@ -223,6 +222,13 @@ func (g *group[M]) use(f func(r *raft.Raft) error) error {
 		return raft.ErrRaftShutdown
 	}
 	return f(g.raft)
+}
+
+// stands is Raft's word on what this node is.
+func (g *group[M]) stands() raft.RaftState {
+	s := raft.Shutdown
+	_ = g.use(func(r *raft.Raft) error { s = r.State(); return nil })
+	return s
 }
 
 // close waits for the proposals under way, snapshots what changed, ends Raft

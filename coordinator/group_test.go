@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -258,4 +259,28 @@ func TestLeaderlessStateIsSwept(t *testing.T) {
 	if _, err := openState(dir, openLedger); err == nil {
 		t.Error("a pointer out of the directory was followed")
 	}
+}
+
+// A disk that is full at the very start is said to be so, with a remedy.
+func TestGroupStartsOnFullDisk(t *testing.T) {
+	full := func(what string, c groupConfig[*ledger]) {
+		t.Helper()
+		g, err := startGroup(c)
+		if err == nil {
+			must(t, g.close())
+		}
+		if salvor.ClassOf(err) != salvor.Exhausted || salvor.HintOf(err) == "" {
+			t.Errorf("%s: %v of class %s", what, err, salvor.ClassOf(err))
+		}
+	}
+	c := soloConfig(t, t.TempDir())
+	c.Open = func(string) (*ledger, error) { return nil, fmt.Errorf("open state: %w", syscall.ENOSPC) }
+	full("state", c)
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("no /dev/full here")
+	}
+	c = soloConfig(t, t.TempDir())
+	must(t, os.Mkdir(filepath.Join(c.Dir, "log"), 0o755))
+	must(t, os.Symlink("/dev/full", filepath.Join(c.Dir, "log", "wal-meta.db")))
+	full("log", c)
 }

@@ -1,7 +1,9 @@
 package coordinator
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"salvor"
@@ -93,7 +95,49 @@ func worthwhile(h frontier.ReadyHost) bool {
 	return h.Leases == 0 || h.Budget >= salvor.Unlimited || h.Free*10 >= h.Budget
 }
 
-// Extend implements api.Coordinator.
+// Extend implements api.Coordinator. Each piece judges its own range of leases.
 func (n *Node) Extend(ctx context.Context, c api.Call, h api.Holdings) (api.Renewal, error) {
-	return commit[api.Renewal](ctx, n, c, 0, &frontier.Extend{Session: c.Session, Before: h.Seen + 1, Held: h.Leases})
+	pieces, err := extendPieces(c.Session, h)
+	if err != nil {
+		return api.Renewal{}, err
+	}
+	answers := make([]api.Renewal, len(pieces))
+	err = n.each(ctx, len(pieces), func(ctx context.Context, i int) (err error) {
+		answers[i], err = commit[api.Renewal](ctx, n, c, i, &pieces[i])
+		return err
+	})
+	if err != nil {
+		return api.Renewal{}, err
+	}
+	all := answers[0]
+	for _, r := range answers[1:] {
+		all.Granted = append(all.Granted, r.Granted...)
+		all.Lost = append(all.Lost, r.Lost...)
+		all.Struck = append(all.Struck, r.Struck...)
+	}
+	return all, nil
+}
+
+// extendPieces cuts what a session holds into ranges of lease ids, which
+// together judge every lease up to the newest it has seen.
+func extendPieces(s salvor.SessionID, h api.Holdings) ([]frontier.Extend, error) {
+	ends, err := piecesOf(len(h.Leases), maxExtends, func(int) int { return extensionSize })
+	if err != nil {
+		return nil, err
+	}
+	if len(ends) <= 1 {
+		return []frontier.Extend{{Session: s, Before: h.Seen + 1, Held: h.Leases}}, nil
+	}
+	held := slices.Clone(h.Leases)
+	slices.SortFunc(held, func(a, b api.Extension) int { return cmp.Compare(a.Lease, b.Lease) })
+	pieces := make([]frontier.Extend, len(ends))
+	for i := range ends {
+		from, to := span(ends, i)
+		pieces[i] = frontier.Extend{Session: s, Before: h.Seen + 1, Held: held[from:to]}
+		if i > 0 {
+			border := min(held[from].Lease, h.Seen+1)
+			pieces[i-1].Before, pieces[i].From = border, border
+		}
+	}
+	return pieces, nil
 }

@@ -130,3 +130,50 @@ func TestThrottledHostRestsAndSlows(t *testing.T) {
 		}
 	})
 }
+
+// A session may hold more leases than fit in one command.
+func TestExtendOfManyLeases(t *testing.T) {
+	r := newRescue(t, startNode(t, t.TempDir()))
+	r.discover("a.example", 0, 1)
+	kept := r.lease(api.Want{Hosts: 1, Items: 1})[0]
+	r.discover("b.example", 0, 1)
+	left := r.lease(api.Want{Hosts: 1, Items: 1})[0]
+	h := api.Holdings{Seen: left.ID, Leases: []api.Extension{{Lease: kept.ID, Pace: kept.Pace}}}
+	for i := range 20_000 {
+		h.Leases = append(h.Leases, api.Extension{Lease: left.ID + salvor.LeaseID(1+i), Pace: salvor.Unlimited})
+	}
+	h.Seen += 20_000
+	c := r.call()
+	for range 2 {
+		ren, err := r.Extend(t.Context(), c, h)
+		must(t, err)
+		if len(ren.Granted) != 1 || ren.Granted[0].Lease != kept.ID || len(ren.Lost) != 20_000 {
+			t.Errorf("granted %v, %d lost", ren.Granted, len(ren.Lost))
+		}
+	}
+	if x := r.totals(); x.Leased != 1 || x.Queued != 1 {
+		t.Errorf("a lease that was not listed: %+v", x)
+	}
+}
+
+// The pieces of an extend judge each lease once.
+func TestExtendPieces(t *testing.T) {
+	h := api.Holdings{Seen: 5000 << 16}
+	for i := 5010; i > 0; i-- { // the last are newer than what was seen
+		h.Leases = append(h.Leases, api.Extension{Lease: salvor.LeaseID(i) << 16})
+	}
+	pieces, err := extendPieces(1, h)
+	must(t, err)
+	var next salvor.LeaseID
+	held := 0
+	for _, p := range pieces {
+		if p.From != next || p.Before > h.Seen+1 {
+			t.Errorf("a piece from %d to %d, the one before ended at %d", p.From, p.Before, next)
+		}
+		next = p.Before
+		held += len(p.Held)
+	}
+	if next != h.Seen+1 || held != len(h.Leases) || len(pieces) < 2 {
+		t.Errorf("%d pieces up to %d with %d leases", len(pieces), next, held)
+	}
+}

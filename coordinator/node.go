@@ -76,6 +76,7 @@ type Node struct {
 	net   *raft.InmemTransport
 	self  raft.Server
 	clock Clock
+	time  groupClock
 	log   *slog.Logger
 
 	wake   *bell      // rings when there may be new work
@@ -151,8 +152,13 @@ func (n *Node) groupConfig(c Config) groupConfig[*frontier.Machine] {
 }
 
 // candidate spares the only voter the wait for a leader that cannot come: it
-// tells itself what a leader that hands over tells its heir.
+// tells itself what a leader that hands over tells its heir. On a busy machine
+// the election timeout may have been faster; a leader that is told so steps
+// down, hence only a follower is told.
 func (n *Node) candidate() {
+	if n.group.stands() != raft.Follower {
+		return
+	}
 	req := raft.TimeoutNowRequest{RPCHeader: raft.RPCHeader{
 		ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(n.self.ID), Addr: []byte(n.self.Address),
 	}}

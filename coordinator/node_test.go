@@ -313,3 +313,18 @@ func TestClosedNodeSaysSo(t *testing.T) {
 	buf := make([]byte, 1<<20)
 	t.Errorf("%d goroutines before, %d after:\n%s", before, runtime.NumGoroutine(), buf[:runtime.Stack(buf, true)])
 }
+
+// A capture without a media type is counted all the same.
+func TestUnknownTypeIsCounted(t *testing.T) {
+	r := newRescue(t, startNode(t, t.TempDir()))
+	r.discover("a.example", 0, 2)
+	l := r.lease(api.Want{Hosts: 1, Items: 2})[0]
+	s := api.Settlement{Crawl: r.crawl.ID, Entries: []api.Entry{saved(l, 0, 1), saved(l, 1, 2)}}
+	s.Entries[1].Type = ""
+	must(t, r.Settle(t.Context(), r.call(), s))
+	types, err := r.Types(t.Context(), r.crawl.ID)
+	must(t, err)
+	if types[""].URLs != 1 || types["text/html"].URLs != 1 {
+		t.Errorf("types %v", types)
+	}
+}

@@ -63,8 +63,9 @@ type pace struct {
 // moment is when something is observed: on the monotonic clock for durations,
 // in Unix ms for what goes into commands.
 type moment struct {
-	mono time.Time
-	wall int64
+	mono  time.Time
+	wall  int64
+	ahead int64 // how far wall is ahead of what people's clocks say
 }
 
 // observe takes one report. What it returns is to be proposed, unless nothing
@@ -248,7 +249,7 @@ func (p *pace) punish(b *frontier.SetBudget, t moment, h api.Host, ceiling salvo
 	}
 	b.Blocked = &end
 	p.until = latest(p.until, t.mono.Add(stop))
-	b.Note = note("%s; no request before %s", strings.SplitN(p.told(b, h), "; ", 2)[0], time.UnixMilli(end).UTC().Format(time.RFC3339))
+	b.Note = note("%s; no request before %s", strings.SplitN(p.told(b, h), "; ", 2)[0], time.UnixMilli(end-t.ahead).UTC().Format(time.RFC3339))
 }
 
 // told is the note so far.

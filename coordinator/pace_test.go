@@ -32,7 +32,7 @@ func newBench(start, ceiling salvor.Pace) *bench {
 
 func (b *bench) report(f api.HostFeedback) frontier.SetBudget {
 	at := b.began.Add(b.now)
-	s := b.p.observe(moment{at, at.UnixMilli()}, b.h, b.general, f, b.chance)
+	s := b.p.observe(moment{mono: at, wall: at.UnixMilli()}, b.h, b.general, f, b.chance)
 	if s.Rate != nil {
 		b.h.Rate = *s.Rate
 	}

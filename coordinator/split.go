@@ -56,6 +56,8 @@ func entrySize(e *api.Entry) int {
 	return 160 + len(e.Host) + len(e.Reason) + len(e.Type)
 }
 
+const extensionSize = 20 // a lease and its pace
+
 func robotsSize(r *api.Robots) int { return 32 + len(r.Origin) + len(r.Rules) }
 
 // piecesAtOnce is how many pieces of one call are under way together: enough

@@ -68,7 +68,7 @@ func openState[M machine](dir string, open func(string) (M, error)) (*state[M], 
 	s.sweep(name)
 	m, err := open(filepath.Join(dir, name))
 	if err != nil {
-		return nil, err
+		return nil, durable.Error(err, "open state in", dir)
 	}
 	// The pointer is written after the first open: a crash between leaves a
 	// directory without pointer, which sweep removes.

@@ -10,10 +10,8 @@ import (
 
 // read lends the machine for a linearizable read.
 func (n *Node) read(ctx context.Context) (m *frontier.Machine, done func(), err error) {
-	if _, err := n.leader(ctx); err != nil {
-		return nil, nil, err
-	}
-	if err := n.group.linearize(ctx); err != nil {
+	_, err = insist(ctx, n, true, func() (struct{}, error) { return struct{}{}, n.group.linearize(ctx) })
+	if err != nil {
 		return nil, nil, err
 	}
 	return n.group.state.lend()
@@ -45,9 +43,16 @@ func (n *Node) Totals(ctx context.Context, id salvor.CrawlID) (api.Totals, error
 	return look(ctx, n, func(m *frontier.Machine) (api.Totals, error) { return m.Totals(id) })
 }
 
-// Hosts implements api.View.
+// Hosts implements api.View. The ends of blocks are in wall time.
 func (n *Node) Hosts(ctx context.Context, id salvor.CrawlID, limit int) ([]api.Host, error) {
-	return look(ctx, n, func(m *frontier.Machine) ([]api.Host, error) { return m.Hosts(id, limit) })
+	list, err := look(ctx, n, func(m *frontier.Machine) ([]api.Host, error) { return m.Hosts(id, limit) })
+	ahead := n.ahead()
+	for i := range list {
+		if b := &list[i].Blocked; *b != 0 {
+			*b -= ahead
+		}
+	}
+	return list, err
 }
 
 // Types implements api.View.

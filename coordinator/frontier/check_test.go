@@ -140,7 +140,7 @@ func (a *audit) stat(c salvor.CrawlID, it *item) {
 	if it.ans.status != 0 {
 		add(statKey{kind: statCode, code: it.ans.status})
 	}
-	if it.ans.typ != "" {
+	if it.ans.typ != "" || it.ans.place != (salvor.Place{}) {
 		add(statKey{kind: statType, text: it.ans.typ})
 	}
 	if it.ans.reason != "" || !it.outcome.HasCapture() {

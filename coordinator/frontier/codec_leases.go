@@ -33,12 +33,23 @@ func (c *Extend) encode(w *writer) {
 	w.uint(uint64(c.Session))
 	w.uint(uint64(c.Before))
 	putExtensions(w, c.Held)
+	// Written only where it says something, so that most entries are as they
+	// were before it came.
+	if c.From != 0 {
+		w.uint(uint64(c.From))
+	}
 }
 
 func (c *Extend) decode(r *reader) {
 	c.Session = salvor.SessionID(r.uint())
 	c.Before = salvor.LeaseID(r.uint())
 	c.Held = getExtensions(r)
+	if len(r.s) == 0 {
+		return
+	}
+	if c.From = salvor.LeaseID(r.uint()); c.From == 0 {
+		r.fail() // one form only
+	}
 }
 
 func putExtensions(w *writer, list []api.Extension) {

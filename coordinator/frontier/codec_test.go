@@ -43,7 +43,7 @@ func samples() []Envelope {
 		&CreateCrawl{crawl}, &SetCrawl{crawl}, &Register{Worker: "node-1", Session: 1 << 60}, &End{Session: 5},
 		&Discover{api.Discovery{Crawl: 3, Scope: 7, Items: []api.Offer{{Item: item, Excluded: "exclude:forum/42"}, {Item: second, Excluded: "exclude:forum/42"}}}},
 		&Grant{Session: 5, Hosts: []GrantHost{{3, "example.org", 20, 1500}, {4, "b.example", 1, salvor.Unlimited}}},
-		&Extend{Session: 5, Before: 12 << 16, Held: []api.Extension{{Lease: 11 << 16, Pace: 1500}, {Lease: 4, Pace: 1}}},
+		&Extend{Session: 5, From: 3, Before: 12 << 16, Held: []api.Extension{{Lease: 11 << 16, Pace: 1500}, {Lease: 4, Pace: 1}}},
 		&Expire{Lease: 11 << 16, Renewal: 900},
 		&Settle{api.Settlement{Crawl: 3, Entries: []api.Entry{entry, entry}, Robots: []api.Robots{robots}}},
 		&SetBudget{Crawl: 3, Host: "example.org", Ceiling: ptr(salvor.Pace(0)), Rate: ptr(salvor.Pace(750)), Blocked: ptr(int64(99)), Note: ptr("429")},
@@ -80,6 +80,24 @@ func TestCodecGolden(t *testing.T) {
 	for k := kind(1); newCommand(k) != nil; k++ {
 		if !seen[k] {
 			t.Errorf("no sample of %s", name(newCommand(k)))
+		}
+	}
+}
+
+// An Extend of all leases has no From, and is written as it was before there
+// was one.
+func TestWholeExtendGolden(t *testing.T) {
+	for _, e := range samples() {
+		c, ok := e.Command.(*Extend)
+		if !ok {
+			continue
+		}
+		c.From = 0
+		data := Encode(e)
+		old := golden(t, "v1-Extend-whole.hex", data)
+		got, err := Decode(old)
+		if err != nil || !cmp.Equal(old, data) || !cmp.Equal(e, got) {
+			t.Errorf("read %+v, %v, written %x", got.Command, err, data)
 		}
 	}
 }

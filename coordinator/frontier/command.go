@@ -71,10 +71,12 @@ type (
 		Items int
 		Pace  salvor.Pace
 	}
-	// Extend lists all leases of a session.
+	// Extend lists all leases of a session, or all in a range: a session may
+	// hold more than fit in a command.
 	Extend struct {
 		Session salvor.SessionID
-		Before  salvor.LeaseID // leases granted at or after this are not judged
+		From    salvor.LeaseID // leases granted before this are not judged
+		Before  salvor.LeaseID // nor those granted at or after this
 		Held    []api.Extension
 	}
 	// Expire ends a lease unless it was renewed since Renewal.

@@ -90,7 +90,7 @@ func (t *tx) extend(c *Extend) (api.Renewal, error) {
 		listed[x.Lease] = true
 	}
 	for _, l := range slices.Clone(s.leases) {
-		if l.id < c.Before && !listed[l.id] {
+		if l.id >= c.From && l.id < c.Before && !listed[l.id] {
 			t.returnLease(l)
 		}
 	}

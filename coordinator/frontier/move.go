@@ -122,7 +122,7 @@ func (t *tx) countOutcome(q *queue, it *item, n int64) {
 	if it.ans.status != 0 {
 		t.count(q.c, statKey{kind: statCode, code: it.ans.status}, n, n*it.ans.bytes)
 	}
-	if it.ans.typ != "" {
+	if it.ans.typ != "" || it.ans.place != (salvor.Place{}) { // a capture without a type is one of ""
 		t.count(q.c, statKey{kind: statType, text: it.ans.typ}, n, n*it.ans.bytes)
 	}
 	if it.ans.reason != "" || !it.outcome.HasCapture() {

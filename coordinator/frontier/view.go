@@ -40,6 +40,13 @@ func (m *Machine) Crawls() ([]api.Crawl, error) {
 	return list, nil
 }
 
+// Clock is the group clock, Unix ms.
+func (m *Machine) Clock() int64 {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.meta.clock
+}
+
 // Totals are a crawl's counters.
 func (m *Machine) Totals(id salvor.CrawlID) (api.Totals, error) {
 	m.mu.RLock()
@@ -56,22 +63,48 @@ func (m *Machine) Totals(id salvor.CrawlID) (api.Totals, error) {
 // Hosts lists at most limit hosts of a crawl by open items, most first;
 // limit 0 is all, by name.
 func (m *Machine) Hosts(id salvor.CrawlID, limit int) ([]api.Host, error) {
+	if limit > 0 {
+		return m.busiest(id, limit)
+	}
 	list, err := m.hostList(id)
+	slices.SortFunc(list, func(a, b api.Host) int { return cmp.Compare(a.Name, b.Name) })
+	return list, err
+}
+
+// busiest is asked for several times a second, of crawls with very many
+// hosts: it copies only the hosts it returns.
+func (m *Machine) busiest(id salvor.CrawlID, limit int) ([]api.Host, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	c, err := m.view(id)
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(list, func(a, b api.Host) int {
-		if limit > 0 {
-			if d := cmp.Compare(b.Totals.Open(), a.Totals.Open()); d != 0 {
-				return d
+	// In order at any time; most hosts are behind the last of it.
+	var top []*queue
+	for _, q := range c.queues {
+		if len(top) == limit {
+			if busier(q, top[limit-1]) >= 0 {
+				continue
 			}
+			top = top[:limit-1]
 		}
-		return cmp.Compare(a.Name, b.Name)
-	})
-	if limit > 0 && len(list) > limit {
-		list = list[:limit]
+		i, _ := slices.BinarySearchFunc(top, q, func(t, q *queue) int { return busier(t, q) })
+		top = slices.Insert(top, i, q)
+	}
+	list := make([]api.Host, 0, len(top))
+	for _, q := range top {
+		list = append(list, q.view(m.meta.clock))
 	}
 	return list, nil
+}
+
+// busier puts the host with more open items first.
+func busier(a, b *queue) int {
+	if d := cmp.Compare(b.t.Open(), a.t.Open()); d != 0 {
+		return d
+	}
+	return cmp.Compare(a.h.name, b.h.name)
 }
 
 func (m *Machine) hostList(id salvor.CrawlID) ([]api.Host, error) {
@@ -150,7 +183,7 @@ func (m *Machine) counts(id salvor.CrawlID, kind uint8, f func(statKey, api.Coun
 		return err
 	}
 	for k, n := range c.stats {
-		if k.kind == kind && n.URLs != 0 {
+		if k.kind == kind && n.URLs > 0 { // below it: counted out by a later version only
 			f(k, *n)
 		}
 	}
