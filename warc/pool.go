@@ -231,7 +231,7 @@ func (p *Pool) openSegment(ctx context.Context) (*segment, error) {
 	}
 	id := salvor.SegmentID(p.serial)
 	if p.c.OpenSegment != nil {
-		if id, err = p.c.OpenSegment(ctx, name); err != nil {
+		if id, err = p.number(ctx, name); err != nil {
 			return nil, fmt.Errorf("number segment %s: %w", name, err)
 		}
 	}
@@ -251,6 +251,25 @@ func (p *Pool) openSegment(ctx context.Context) (*segment, error) {
 	}
 	s.first = s.good.Load()
 	return s, p.admit(s)
+}
+
+// number asks for a segment's number until there is an answer: the same name
+// gets the same number, however often it is asked for, and a coordinator that
+// is away for a moment costs no exchange.
+func (p *Pool) number(ctx context.Context, name string) (salvor.SegmentID, error) {
+	for wait := 20 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		id, err := p.c.OpenSegment(ctx, name)
+		if salvor.ClassOf(err) != salvor.Unavailable {
+			return id, err
+		}
+		select {
+		case <-ctx.Done():
+			return 0, err
+		case <-p.ended:
+			return 0, err
+		case <-time.After(wait):
+		}
+	}
 }
 
 func (p *Pool) admit(s *segment) error {

@@ -51,7 +51,7 @@ type Exchange struct {
 
 	HeadLen       int  // of the response's head with its blank line; 0 when there is none
 	Status        int  // of the response; 0 when the bytes are no HTTP message
-	Chunked       bool // the body is in chunks: no WARC-Payload-Digest (architecture 8)
+	Chunked       bool // the body is in chunks: no WARC-Payload-Digest, as readers disagree on what it would cover
 	HasPayload    bool // the entity has at least one byte
 	PayloadDigest salvor.SHA1
 	BlockDigest   [32]byte // SHA-256 of Response; zero: Write computes it
