@@ -14,14 +14,18 @@ import (
 // Config is what a Client needs. The zero value of each field works and is
 // explained beside it.
 type Config struct {
-	UserAgent string         // User-Agent line; "" sends "salvor"
-	From      string         // From line, a mail address of the operator; "" sends none
-	Header    [][2]string    // lines added to every request, or put in place of a default one of the same name
-	Cookies   []*http.Cookie // sent where they match; ReadCookies reads them from a Netscape cookie file
+	UserAgent string      // User-Agent line; "" sends "salvor"
+	From      string      // From line, a mail address of the operator; "" sends none
+	Header    [][2]string // lines added to every request, or put in place of a default one of the same name
+	// SensitiveFor limits the lines of Header that hold credentials (Sensitive
+	// says which) to the hosts it is true for; it gets a host in lower case,
+	// without its port. nil sends them everywhere.
+	SensitiveFor func(host string) bool
+	Cookies      []*http.Cookie // sent where they match; ReadCookies reads them from a Netscape cookie file
 
 	AllowNet    []netip.Prefix // addresses the guard lets through although they are private
 	BindAddress netip.Addr     // local address of every connection; the zero Addr leaves it to the system
-	Proxy       string         // http://[user:password@]host:port or socks5://[user:password@]host:port; "" goes direct, whatever the environment says
+	Proxy       string         // http://[user:password@]host:port or socks5://[user:password@]host:port; gets a name that we cannot resolve as it is; "" goes direct, whatever the environment says
 	TLSVerify   bool           // refuse invalid certificates instead of noting them
 	RootCAs     *x509.CertPool // whom to trust; nil is the system's set
 	Resolver    Resolver       // nil asks the servers of /etc/resolv.conf, /etc/hosts first

@@ -57,6 +57,10 @@ func tlsConfig(cfg *Config) *tls.Config {
 // connect makes a connection to the target's origin.
 func (x *dialer) connect(ctx context.Context, t *target) (*conn, error) {
 	addrs, ans, err := x.addresses(ctx, t.originKey)
+	byName := x.proxy != nil && unresolved(err)
+	if byName {
+		err = x.guard.checkName(t.host)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +76,8 @@ func (x *dialer) connect(ctx context.Context, t *target) (*conn, error) {
 		}
 	case x.absoluteForm(t):
 		raw, err = x.toProxy(cctx)
+	case byName:
+		raw, err = x.throughTo(cctx, t.host, t.port)
 	default:
 		raw, ip, err = x.throughProxy(cctx, addrs, t.port)
 	}
@@ -80,6 +86,9 @@ func (x *dialer) connect(ctx context.Context, t *target) (*conn, error) {
 	}
 	c := newConn(t.originKey, raw)
 	c.ip, c.dns = ip, ans
+	if byName {
+		c.notes = append(c.notes, noteByName)
+	}
 	if t.tls {
 		if err := x.handshake(ctx, c); err != nil {
 			raw.Close()
@@ -87,6 +96,16 @@ func (x *dialer) connect(ctx context.Context, t *target) (*conn, error) {
 		}
 	}
 	return c, nil
+}
+
+// noteByName stands in the record where its WARC-IP-Address is missing.
+const noteByName = "address unknown: the proxy resolved the name"
+
+// unresolved reports whether an error says that our resolver knows no address.
+// Behind a proxy that is no answer: it may be the only one who can resolve.
+func unresolved(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && (e.Class == ClassNoSuchHost || e.Class == ClassDNS)
 }
 
 // explain says cancelled where the caller's context ended, else connect.
@@ -236,26 +255,42 @@ func (x *dialer) toProxy(ctx context.Context) (net.Conn, error) {
 	}
 	c, err := d.DialContext(ctx, "tcp", x.proxy.addr)
 	if err != nil {
-		return nil, fail(ClassProxy, err)
+		return nil, failf(ClassProxy, "%w: %w", errProxyAway, err)
 	}
 	return c, nil
 }
+
+// errProxyAway is in the error when the proxy itself could not be reached.
+var errProxyAway = errors.New("proxy cannot be reached")
 
 // throughProxy tries the addresses one after the other.
 func (x *dialer) throughProxy(ctx context.Context, addrs []netip.Addr, port uint16) (net.Conn, netip.Addr, error) {
 	var failed error
 	for _, a := range addrs[:min(len(addrs), 4)] {
-		c, err := x.toProxy(ctx)
-		if err != nil {
-			return nil, a, err
-		}
-		if err = x.proxy.tunnel(ctx, c, netip.AddrPortFrom(a, port)); err == nil {
+		c, err := x.throughTo(ctx, a.String(), port)
+		if err == nil {
 			return c, a, nil
 		}
-		c.Close()
+		if errors.Is(err, errProxyAway) { // for the other addresses too
+			return nil, a, err
+		}
 		failed = errors.Join(failed, err)
 	}
 	return nil, netip.Addr{}, failed
+}
+
+// throughTo has the proxy connect to an address, or to a name that only it can
+// resolve.
+func (x *dialer) throughTo(ctx context.Context, host string, port uint16) (net.Conn, error) {
+	c, err := x.toProxy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := x.proxy.tunnel(ctx, c, host, port); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
 }
 
 // handshake puts TLS on a connection.

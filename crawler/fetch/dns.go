@@ -22,6 +22,7 @@ const (
 type dnsCache struct {
 	resolver Resolver
 	timeout  time.Duration
+	again    time.Duration   // a failure is remembered this long
 	ctx      context.Context // the Client's: ends look-ups under way
 	running  *sync.WaitGroup
 
@@ -55,7 +56,11 @@ func (a *answer) claim() *Resolution {
 }
 
 func newDNSCache(ctx context.Context, c *Config, running *sync.WaitGroup) *dnsCache {
-	return &dnsCache{resolver: c.Resolver, timeout: c.Timeouts.DNS, ctx: ctx, running: running, names: map[string]*list.Element{}, most: maxNames}
+	d := &dnsCache{resolver: c.Resolver, timeout: c.Timeouts.DNS, again: failureTTL, ctx: ctx, running: running, names: map[string]*list.Element{}, most: maxNames}
+	if c.Proxy != "" { // which resolves then; there may be no name server for us at all
+		d.again = negativeTTL
+	}
+	return d
 }
 
 func (d *dnsCache) lookup(ctx context.Context, name string) (*answer, error) {
@@ -123,6 +128,6 @@ func (d *dnsCache) resolve(e, old *dnsEntry) {
 		e.answer, e.expiry = old.answer, now.Add(failureTTL)
 	default:
 		e.err = fail(ClassDNS, err)
-		e.expiry = now.Add(failureTTL)
+		e.expiry = now.Add(d.again)
 	}
 }

@@ -2,7 +2,10 @@ package fetch
 
 import (
 	"net/netip"
+	"strings"
 	"syscall"
+
+	"salvor"
 )
 
 // guard keeps the crawler off addresses that are not the public Internet: a
@@ -135,4 +138,25 @@ func (g *guard) control(_, address string, _ syscall.RawConn) error {
 		return failf(ClassRefused, "address %q of the dialler: %w", address, err)
 	}
 	return g.check(ap.Addr())
+}
+
+// localNames are the ends of names that are never of the public Internet
+// (RFC 6761, 6762, 8375; ICANN's .internal): loopback, a local network, a
+// cloud's metadata service.
+var localNames = [...]string{".localhost", ".local", ".internal", ".home.arpa", ".lan", ".intranet", ".corp", ".home"}
+
+// checkName refuses a name that only a proxy can resolve where it would lead
+// into the proxy's own network. What any other name leads to is the proxy's to
+// know: an address in its answer is seen by nobody here.
+func (g *guard) checkName(host string) error {
+	name := "." + strings.TrimSuffix(host, ".")
+	local := !strings.Contains(name[1:], ".")
+	for _, end := range localNames {
+		local = local || strings.HasSuffix(name, end)
+	}
+	if !local {
+		return nil
+	}
+	return &Error{Class: ClassRefused, Err: salvor.Errorf(salvor.Forbidden, "%s is a name of a local network, and nobody but the proxy could resolve it", host).
+		WithHint("give it an address in /etc/hosts, and --allow-net that address if this crawl may reach it")}
 }

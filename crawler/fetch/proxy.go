@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -67,16 +68,17 @@ func redact(s string) string {
 	return s
 }
 
-// tunnel asks the proxy for a way to an address that the guard has let pass:
-// the address and not the name, so that the proxy cannot resolve it otherwise.
-func (p *proxy) tunnel(ctx context.Context, c net.Conn, to netip.AddrPort) error {
+// tunnel asks the proxy for a way to a host that the guard has let pass: its
+// address and not its name wherever we know one, so that the proxy cannot
+// resolve it otherwise.
+func (p *proxy) tunnel(ctx context.Context, c net.Conn, host string, port uint16) error {
 	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	var err error
 	if p.socks {
-		err = p.socks5(c, to)
+		err = p.socks5(c, host, port)
 	} else {
-		err = p.connect(c, to)
+		err = p.connect(c, net.JoinHostPort(host, strconv.Itoa(int(port))))
 	}
 	if err != nil {
 		return fail(ClassProxy, err)
@@ -88,9 +90,9 @@ func (p *proxy) tunnel(ctx context.Context, c net.Conn, to netip.AddrPort) error
 }
 
 // connect is HTTP's CONNECT (RFC 9110 9.3.6).
-func (p *proxy) connect(c net.Conn, to netip.AddrPort) error {
-	b := append([]byte(nil), "CONNECT "+to.String()+" HTTP/1.1\r\n"...)
-	b = line(b, "Host", to.String())
+func (p *proxy) connect(c net.Conn, to string) error {
+	b := append([]byte(nil), "CONNECT "+to+" HTTP/1.1\r\n"...)
+	b = line(b, "Host", to)
 	b = line(b, "Proxy-Authorization", p.auth)
 	if _, err := c.Write(append(b, "\r\n"...)); err != nil {
 		return err
@@ -123,16 +125,15 @@ func readProxyHead(r io.Reader) ([]byte, error) {
 }
 
 // socks5 is RFC 1928 with the user names of RFC 1929.
-func (p *proxy) socks5(c net.Conn, to netip.AddrPort) error {
+func (p *proxy) socks5(c net.Conn, host string, port uint16) error {
+	to, err := socksAddress(host)
+	if err != nil {
+		return err
+	}
 	if err := p.socksGreet(c); err != nil {
 		return err
 	}
-	req := []byte{5, 1, 0, 1}
-	addr := to.Addr().Unmap()
-	if addr.Is6() {
-		req[3] = 4
-	}
-	req = binary.BigEndian.AppendUint16(append(req, addr.AsSlice()...), to.Port())
+	req := binary.BigEndian.AppendUint16(append([]byte{5, 1, 0}, to...), port)
 	if _, err := c.Write(req); err != nil {
 		return err
 	}
@@ -141,9 +142,24 @@ func (p *proxy) socks5(c net.Conn, to netip.AddrPort) error {
 		return failf(ClassProxy, "read proxy's reply: %w", err)
 	}
 	if reply[0] != 5 || reply[1] != 0 {
-		return failf(ClassProxy, "proxy refused %s with SOCKS reply %d", to, reply[1])
+		return failf(ClassProxy, "proxy refused %s with SOCKS reply %d", host, reply[1])
 	}
 	return skipBound(c, reply[3])
+}
+
+// socksAddress is a host as a request has it: kind 1 and 4 are addresses, 3 is
+// a name with its length before it.
+func socksAddress(host string) ([]byte, error) {
+	a, err := netip.ParseAddr(host)
+	switch a = a.Unmap(); {
+	case err == nil && a.Is6():
+		return append([]byte{4}, a.AsSlice()...), nil
+	case err == nil:
+		return append([]byte{1}, a.AsSlice()...), nil
+	case len(host) > 255:
+		return nil, failf(ClassNoSuchHost, "name of %d bytes is too long", len(host))
+	}
+	return append([]byte{3, byte(len(host))}, host...), nil
 }
 
 // socksGreet agrees on a method: none, or a user's name and password.

@@ -2,15 +2,20 @@ package fetch
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+
+	"salvor"
 )
 
 // testProxy speaks SOCKS5 or HTTP, asks for a password, and writes down what
@@ -56,6 +61,7 @@ func (p *testProxy) logged() string {
 
 // pipe joins two connections until one ends.
 func pipe(a net.Conn, in io.Reader, to string) {
+	to = strings.Replace(to, "proxy.test:", "127.0.0.1:", 1) // the one name that a test proxy knows
 	b, err := net.Dial("tcp", to)
 	if err != nil {
 		return
@@ -80,12 +86,17 @@ func socks(p *testProxy, c net.Conn) {
 		return
 	}
 	c.Write([]byte{1, 0})
-	kind := read(4)[3]
-	addr, _ := netip.AddrFromSlice(read(map[byte]int{1: 4, 4: 16}[kind]))
-	to := netip.AddrPortFrom(addr, binary.BigEndian.Uint16(read(2)))
+	var host string
+	if kind := read(4)[3]; kind == 3 {
+		host = string(read(int(read(1)[0])))
+	} else {
+		addr, _ := netip.AddrFromSlice(read(map[byte]int{1: 4, 4: 16}[kind]))
+		host = addr.String()
+	}
+	to := net.JoinHostPort(host, fmt.Sprint(binary.BigEndian.Uint16(read(2))))
 	p.note("%s to %s", user, to)
 	c.Write([]byte{5, 0, 0, 3, 2, 'a', 'b', 0, 1})
-	pipe(c, c, to.String())
+	pipe(c, c, to)
 }
 
 func httpProxy(p *testProxy, c net.Conn) {
@@ -179,6 +190,62 @@ func TestProxyAway(t *testing.T) {
 		_, err := c.Fetch(t.Context(), Request{URL: url})
 		if classOf(err) != ClassProxy || !err.(*Error).Local() {
 			t.Errorf("%s: %v", url, err)
+		}
+	}
+}
+
+// unknowing is the resolver of a network whose names only its proxy knows.
+type unknowing struct{ err error }
+
+func (u unknowing) Resolve(context.Context, string) (*Resolution, error) { return nil, u.err }
+
+// TestProxyByName: what our resolver cannot resolve is asked of the proxy by
+// name, and the record says why it has no address.
+func TestProxyByName(t *testing.T) {
+	plain, secure := pageServer(t), tlsServer(t, nil).URL
+	port := func(url string) string {
+		u, _ := strings.CutPrefix(url[strings.Index(url, "//")+2:], "127.0.0.1")
+		p, _, _ := strings.Cut(u, "/")
+		return "proxy.test" + p
+	}
+	for _, c := range []struct{ scheme, url, asked string }{
+		{"http", "https://" + port(secure), "CONNECT " + port(secure) + " " + basic("me", "secret")},
+		{"http", "http://proxy.test/x", "GET http://proxy.test/x " + basic("me", "secret")},
+		{"socks5", "http://" + port(plain) + "/page", "me to " + port(plain)},
+		{"socks5", "https://" + port(secure), "me to " + port(secure)},
+	} {
+		for _, trouble := range []error{ErrNoSuchHost, errors.New("SERVFAIL")} {
+			serve := map[string]func(*testProxy, net.Conn){"http": httpProxy, "socks5": socks}[c.scheme]
+			p := newTestProxy(t, serve)
+			client := newClient(t, Config{Proxy: c.scheme + "://me:secret@" + p.addr, Resolver: unknowing{trouble}})
+			got := get(t, client, c.url)
+			if got.Status != 200 || got.IP.IsValid() || got.DNS != nil || !slices.Contains(got.Notes, noteByName) {
+				t.Errorf("%s through %s: status %d from %v, notes %q", c.url, c.scheme, got.Status, got.IP, got.Notes)
+			}
+			if p.logged() != c.asked {
+				t.Errorf("%s through %s: proxy saw %q, want %q", c.url, c.scheme, p.logged(), c.asked)
+			}
+		}
+	}
+	if _, err := newClient(t, Config{Resolver: unknowing{ErrNoSuchHost}}).Fetch(t.Context(), Request{URL: "http://proxy.test/"}); classOf(err) != ClassNoSuchHost {
+		t.Errorf("without a proxy: %v", err)
+	}
+}
+
+// TestProxyNamesOfItsNetwork: a name that can only lead into the proxy's own
+// network is not asked of it.
+func TestProxyNamesOfItsNetwork(t *testing.T) {
+	for _, scheme := range []string{"http", "socks5"} {
+		p := newTestProxy(t, httpProxy)
+		c := newClient(t, Config{Proxy: scheme + "://" + p.addr, Resolver: unknowing{ErrNoSuchHost}})
+		for _, host := range []string{"localhost", "a.localhost", "metadata.google.internal", "printer.local.", "intranet", "nas.home.arpa", "127.1", "10.0.0.1", "[::1]"} {
+			_, err := c.Fetch(t.Context(), Request{URL: "http://" + host + "/"})
+			if classOf(err) != ClassRefused || salvor.HintOf(err) == "" {
+				t.Errorf("%s %s: %v, hint %q", scheme, host, err, salvor.HintOf(err))
+			}
+		}
+		if p.logged() != "" {
+			t.Errorf("%s: proxy was asked: %s", scheme, p.logged())
 		}
 	}
 }

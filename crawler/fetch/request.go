@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +13,8 @@ import (
 type sender struct {
 	fixed   [][2]string // lines before Referer
 	extra   [][2]string // lines of Config.Header that replace none, and From
+	plain   [][2]string // extra without credentials
+	trusted func(host string) bool
 	cookies cookieJar
 }
 
@@ -25,7 +28,28 @@ func newSender(c *Config) *sender {
 		s.extra = append(s.extra, [2]string{"From", c.From})
 	}
 	s.fixed, s.extra = override(s.fixed, s.extra, c.Header)
+	s.trusted = c.SensitiveFor
+	s.plain = slices.DeleteFunc(slices.Clone(s.extra), func(l [2]string) bool { return Sensitive(l[0]) })
 	return s
+}
+
+// linesFor are the extra lines that a host may get. Each hop of a redirect is
+// a request of its own, so credentials do not follow it to another host.
+func (s *sender) linesFor(t *target) [][2]string {
+	if s.trusted == nil || s.trusted(t.host) {
+		return s.extra
+	}
+	return s.plain
+}
+
+// secretWords make a header's name one of credentials.
+var secretWords = [...]string{"auth", "cookie", "token", "secret", "password", "passwd", "credential", "session", "api-key", "apikey", "access-key", "csrf", "xsrf", "jwt", "signature"}
+
+// Sensitive reports whether a header line of this name may hold credentials:
+// Authorization, Cookie, X-Api-Key and the like. It errs to true.
+func Sensitive(name string) bool {
+	name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
+	return slices.ContainsFunc(secretWords[:], func(w string) bool { return strings.Contains(name, w) })
 }
 
 // override puts lines in the place of those with the same name; what has no
@@ -76,7 +100,7 @@ func (m *message) recorded() []byte {
 // message serialises r. viaProxy asks for the absolute form (RFC 9112 3.2.2).
 func (s *sender) message(r *Request, t *target, viaProxy *proxy, now time.Time) message {
 	var m message
-	fixed, extra := override(s.fixed, s.extra, r.Header)
+	fixed, extra := override(s.fixed, s.linesFor(t), r.Header)
 	b := make([]byte, 0, 512+len(t.path)+len(r.Referer)+len(r.Body))
 	b = append(append(b, method(r)...), ' ')
 	if viaProxy != nil {

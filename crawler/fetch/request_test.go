@@ -170,3 +170,51 @@ func TestMediaTypes(t *testing.T) {
 		}
 	}
 }
+
+// TestSensitiveLines: credentials go to the hosts they are for and to no other,
+// wherever a redirect leads; all else goes everywhere.
+func TestSensitiveLines(t *testing.T) {
+	cfg := Config{
+		Header: [][2]string{{"Authorization", "Bearer s1"}, {"X-API_Key", "s2"}, {"Accept-Language", "de"}, {"Cookie", "s3"}},
+		From:   "me@a.test",
+	}
+	asked := func(s *sender, url string) string {
+		target, err := parseTarget(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(s.message(&Request{URL: url}, &target, nil, time.Time{}).bytes)
+	}
+	everywhere := newSender(&cfg)
+	cfg.SensitiveFor = func(host string) bool { return host == "a.test" }
+	limited := newSender(&cfg)
+	for _, c := range []struct {
+		s       *sender
+		url     string
+		secrets int
+	}{
+		{everywhere, "http://b.test/", 3},
+		{limited, "http://a.test/", 3},
+		{limited, "https://A.test:8443/x", 3},
+		{limited, "http://b.test/", 0},
+		{limited, "http://a.test.b.test/", 0},
+		{limited, "http://a.test@b.test/", 0},
+	} {
+		m := asked(c.s, c.url)
+		n := strings.Count(m, "Bearer s1") + strings.Count(m, "s2") + strings.Count(m, "s3")
+		if n != c.secrets || !strings.Contains(m, "Accept-Language: de\r\n") || !strings.Contains(m, "From: me@a.test\r\n") {
+			t.Errorf("%s: %d secrets, want %d, in\n%s", c.url, n, c.secrets, m)
+		}
+	}
+}
+
+func TestSensitive(t *testing.T) {
+	for name, want := range map[string]bool{
+		"Authorization": true, "cookie": true, "X-Api-Key": true, "apikey": true, "X_AUTH_TOKEN": true, "X-Session-Id": true, "X-CSRF-Token": true,
+		"Accept": false, "Accept-Language": false, "User-Agent": false, "DNT": false, "Range": false, "X-Forwarded-For": false,
+	} {
+		if Sensitive(name) != want {
+			t.Errorf("Sensitive(%q) = %v", name, !want)
+		}
+	}
+}
