@@ -1,6 +1,7 @@
 package crawler
 
 import (
+	"slices"
 	"time"
 
 	"salvor"
@@ -15,7 +16,7 @@ func (s *schedule) holdings() api.Holdings {
 	h := api.Holdings{Seen: s.seen, Leases: make([]api.Extension, 0, len(s.leases))}
 	for _, l := range s.leases {
 		e := api.Extension{Lease: l.ID}
-		if l.started < len(l.Items) {
+		if l.started < l.total {
 			e.Pace = salvor.Unlimited // as much as the budget allows
 		}
 		h.Leases = append(h.Leases, e)
@@ -54,7 +55,7 @@ func (s *schedule) renewed(r api.Renewal, sent instant) {
 	}
 	s.strike(r.Struck)
 	for _, h := range s.hosts {
-		s.repace(h)
+		h.repace()
 		s.park(h)
 	}
 	kick(s.wake)
@@ -66,9 +67,8 @@ func (s *schedule) lose(id salvor.LeaseID) {
 	if l == nil {
 		return
 	}
-	delete(s.leases, id)
 	h := s.hosts[l.Host]
-	h.leases--
+	s.end(h, l)
 	s.filter(h, func(x task) bool { return x.lease != l })
 	s.park(h)
 }
@@ -95,15 +95,9 @@ func (s *schedule) strike(keys []salvor.Key) {
 }
 
 func (s *schedule) filter(h *hostQueue, keep func(task) bool) {
-	items := h.items
-	h.items = make([]task, 0, len(items))
-	for _, x := range items {
-		if keep(x) {
-			h.items = append(h.items, x)
-		} else {
-			s.todo--
-		}
-	}
+	before := len(h.items)
+	h.items = slices.DeleteFunc(h.items, func(x task) bool { return !keep(x) })
+	s.todo -= before - len(h.items)
 }
 
 // clear drops everything not started: a drain. The items return to the queue

@@ -56,7 +56,7 @@ func (w *Worker) ask(ctx, drain context.Context) error {
 		}
 		return nil
 	}
-	sent := now()
+	sent := w.sched.now()
 	call := w.session.call()
 	leases, err := w.lease(ctx, call, api.Want{Hosts: hosts, Items: leaseItems, Wait: leaseWait, Not: not})
 	if err != nil {
@@ -94,7 +94,7 @@ func (w *Worker) lease(ctx context.Context, call api.Call, want api.Want) ([]api
 }
 
 func (w *Worker) extend(ctx context.Context) error {
-	held, sent := w.sched.holdings(), now()
+	held, sent := w.sched.holdings(), w.sched.now()
 	var r api.Renewal
 	err := w.session.do(ctx, func(c api.Call) (err error) {
 		r, err = w.c.Coordinator.Extend(ctx, c, held)

@@ -1,9 +1,7 @@
 package crawler
 
 import (
-	"context"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -70,25 +68,14 @@ func TestCrawlDelayHoldsAtOnce(t *testing.T) {
 func TestScopeOnItsWay(t *testing.T) {
 	var version atomic.Uint32
 	version.Store(1)
-	f := &fakeCoordinator{fail: func(d api.Discovery) error {
-		if d.Scope < 2 {
-			return salvor.Errorf(salvor.Conflict, "scope version 1 is old")
-		}
-		return nil
-	}}
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		s := newSender(1, version.Load, func(o api.Offer) api.Offer { return o }, f.discover)
-		var wg sync.WaitGroup
-		wg.Go(func() { s.run(ctx) })
+	f := &fakeCoordinator{fail: refuseOld}
+	sendingUnder(t, f, &version, func(o api.Offer) api.Offer { return o }, func(s *sender) {
 		ps := s.offer(offers(salvor.ClassPage, 1, "a"))
 		time.Sleep(5 * time.Second)
 		version.Store(2)
 		if err := wait(t, ps); err != nil {
 			t.Error(err)
 		}
-		cancel()
-		wg.Wait()
 	})
 	if f.offers() != 1 {
 		t.Errorf("%d offers, want 1", f.offers())

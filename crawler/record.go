@@ -61,7 +61,7 @@ const linksLost = 'L'
 func (w *Worker) logEntry(f finished, v verdict, c *fetch.Capture) crawllog.Entry {
 	x := f.task
 	e := crawllog.Entry{
-		Time: time.Now(), Status: v.status, Size: -1, URL: x.URL, Path: x.Hop.Path, Via: x.Via,
+		Time: time.Now(), Status: v.status, Size: -1, URL: x.URL, Path: x.Hop.Path, Via: x.Via, Worker: x.fetcher,
 	}
 	if v.reason != "" {
 		e.Notes = append(e.Notes, strings.ReplaceAll(v.reason, " ", "_"))
@@ -71,6 +71,9 @@ func (w *Worker) logEntry(f finished, v verdict, c *fetch.Capture) crawllog.Entr
 	}
 	if x.Attempts > 0 {
 		e.Notes = append(e.Notes, strconv.Itoa(int(x.Attempts)+1)+"t")
+	}
+	if c != nil && c.Truncated != "" && v.reason != truncated(c) {
+		e.Notes = append(e.Notes, truncated(c))
 	}
 	if c != nil && c.Cut() {
 		e.Notes = append(e.Notes, "linksCut")

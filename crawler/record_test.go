@@ -98,6 +98,19 @@ func TestLogNotes(t *testing.T) {
 	if got := strings.Join(e.Notes, ","); got != "exclude:cli/1_a_b,duplicate:digest,3t" || e.Size != -1 || !e.Begin.IsZero() {
 		t.Errorf("%s %+v", got, e)
 	}
+	// A cut shows in every line, and once.
+	for _, c := range []struct{ reason, cut, want string }{
+		{"truncated-disconnect", "disconnect", "truncated-disconnect"},
+		{"max-body", "length", "max-body,truncated-length"},
+		{"http-404", "time", "http-404,truncated-time"},
+		{"http-404", "", "http-404"},
+	} {
+		f := finished{task: task{fetcher: 7}}
+		e := w.logEntry(f, verdict{reason: c.reason}, &fetch.Capture{Block: new(fetch.Spool), Truncated: c.cut})
+		if got := strings.Join(e.Notes, ","); got != c.want || e.Worker != 7 {
+			t.Errorf("cut by %q: notes %s, want %s; fetcher %d", c.cut, got, c.want, e.Worker)
+		}
+	}
 }
 
 // TestNotices: an operator is told once of a thing and origin, and counts go on.

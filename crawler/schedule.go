@@ -2,6 +2,7 @@ package crawler
 
 import (
 	"container/heap"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 type schedule struct {
 	perOrigin int
 	agents    []string
+	now       func() instant
 
 	mu     sync.Mutex
 	hosts  map[string]*hostQueue
@@ -32,27 +34,35 @@ type schedule struct {
 	hands chan struct{} // a host ran out of items: ask for more
 }
 
-// lease is a granted lease and how far it got.
+// lease is a granted lease and how far it got. Items and rules that came with
+// it are kept by its host.
 type lease struct {
 	api.Lease
 	pace    salvor.Pace // as last granted
 	granted instant     // when the grant or extend that was answered was sent
+	total   int         // items
 	started int
 	open    int // items not settled
 }
 
-// instant is a moment on both clocks: a laptop that slept moves only one.
-type instant struct{ mono time.Time }
-
-func now() instant { return instant{time.Now()} }
-
-// age is the time since, by the monotonic or the wall clock, whichever moved more.
-func (i instant) age() time.Duration {
-	t := time.Now()
-	return max(t.Sub(i.mono), t.Round(0).Sub(i.mono.Round(0)))
+// instant is a moment on both clocks: a laptop that slept moves only the wall
+// clock, an operator who sets it back only the other.
+type instant struct {
+	mono time.Time // compared by its monotonic reading
+	wall time.Time // has none
 }
 
-func (l *lease) expired() bool { return l.granted.age() >= l.TTL }
+func now() instant {
+	t := time.Now()
+	return instant{t, t.Round(0)}
+}
+
+// since is the time from i to j, by the clock that moved more.
+func (j instant) since(i instant) time.Duration {
+	return max(j.mono.Sub(i.mono), j.wall.Sub(i.wall))
+}
+
+func (s *schedule) expired(l *lease) bool { return s.now().since(l.granted) >= l.TTL }
 
 // task is one item to fetch and the lease that allows it.
 type task struct {
@@ -60,6 +70,7 @@ type task struct {
 	lease   *lease
 	host    *hostQueue
 	counted bool // it holds a share of the quota
+	fetcher int  // who fetches it, from 1
 }
 
 // hostQueue is one host's leased items, in the order of its queue.
@@ -72,7 +83,7 @@ type hostQueue struct {
 	flight  map[string]int // by origin
 	busy    int
 	place   int // in the heap; -1 outside
-	leases  int
+	leases  []*lease
 	rules   map[string]*rules
 	report  feedback
 	delay   time.Duration // least distance of two starts: Crawl-delay
@@ -88,6 +99,7 @@ func newSchedule(perOrigin int, agents []string) *schedule {
 	return &schedule{
 		perOrigin: perOrigin,
 		agents:    agents,
+		now:       now,
 		hosts:     map[string]*hostQueue{},
 		leases:    map[salvor.LeaseID]*lease{},
 		wake:      make(chan struct{}, 1),
@@ -107,17 +119,18 @@ func (s *schedule) add(leases []api.Lease, sent instant) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, g := range leases {
-		l := &lease{Lease: g, pace: g.Pace, granted: sent, open: len(g.Items)}
+		l := &lease{Lease: g, pace: g.Pace, granted: sent, total: len(g.Items), open: len(g.Items)}
+		l.Items, l.Robots = nil, nil
 		s.leases[g.ID] = l
 		s.seen = max(s.seen, g.ID)
 		h := s.host(g.Host)
-		h.leases++
+		h.leases = append(h.leases, l)
 		h.learn(g.Robots, s.agents)
 		for _, it := range g.Items {
 			h.items = append(h.items, task{Item: it, lease: l, host: h})
 		}
 		s.todo += len(g.Items)
-		s.repace(h)
+		h.repace()
 		s.park(h)
 	}
 	kick(s.wake)
@@ -126,7 +139,7 @@ func (s *schedule) add(leases []api.Lease, sent instant) {
 func (s *schedule) host(name string) *hostQueue {
 	h := s.hosts[name]
 	if h == nil {
-		h = &hostQueue{name: name, flight: map[string]int{}, rules: map[string]*rules{}, place: -1}
+		h = &hostQueue{name: name, place: -1}
 		s.hosts[name] = h
 	}
 	return h
@@ -134,16 +147,19 @@ func (s *schedule) host(name string) *hostQueue {
 
 func (h *hostQueue) learn(rs []api.Robots, agents []string) {
 	for _, r := range rs {
+		if h.rules == nil {
+			h.rules = map[string]*rules{}
+		}
 		h.rules[r.Origin] = &rules{status: r.Status, file: robots.Parse(r.Rules, agents...)}
 	}
 }
 
 // repace sums the paces of a host's live leases. A lease that is expired, or
 // all of whose items were started, adds nothing.
-func (s *schedule) repace(h *hostQueue) {
+func (h *hostQueue) repace() {
 	h.pace = 0
-	for _, l := range s.leases {
-		if l.Host == h.name && l.started < len(l.Items) {
+	for _, l := range h.leases {
+		if l.started < l.total {
 			h.pace = min(h.pace+l.pace, salvor.Unlimited)
 		}
 	}
@@ -192,23 +208,41 @@ func (s *schedule) pick() (task, bool, time.Duration) {
 		h.take(i)
 		s.todo--
 		s.begin(x.lease)
-		if x.lease.expired() {
+		if s.expired(x.lease) {
 			s.drop(x)
 			s.park(h)
 			continue
 		}
-		h.flight[x.Origin]++
-		h.busy++
+		h.launch(x.Origin)
 		s.step(h, t)
 		return x, true, 0
 	}
 	return task{}, false, time.Second
 }
 
+// launch and land count the exchanges under way. Most hosts have none: of a
+// hundred thousand, only those few need a map.
+func (h *hostQueue) launch(origin string) {
+	if h.flight == nil {
+		h.flight = map[string]int{}
+	}
+	h.flight[origin]++
+	h.busy++
+}
+
+func (h *hostQueue) land(origin string) {
+	if h.flight[origin]--; h.flight[origin] <= 0 {
+		delete(h.flight, origin)
+	}
+	if h.busy--; h.busy == 0 {
+		h.flight = nil
+	}
+}
+
 // begin counts a start; a lease with none left gives its pace back at once.
 func (s *schedule) begin(l *lease) {
 	l.started++
-	s.dry = s.dry || (l.started == len(l.Items) && l.pace < salvor.Unlimited)
+	s.dry = s.dry || (l.started == l.total && l.pace < salvor.Unlimited)
 }
 
 // spent reports, once, that some lease needs its pace no more.
@@ -249,7 +283,7 @@ func (s *schedule) step(h *hostQueue, t time.Time) {
 	if len(h.items) > 0 {
 		h.report.limited = h.report.limited || h.pace < salvor.Unlimited
 	} else {
-		s.repace(h)
+		h.repace()
 		kick(s.hands)
 	}
 	s.park(h)
@@ -259,7 +293,7 @@ func (s *schedule) step(h *hostQueue, t time.Time) {
 func (s *schedule) live(x task) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.leases[x.lease.ID] == x.lease && !x.lease.expired()
+	return s.leases[x.lease.ID] == x.lease && !s.expired(x.lease)
 }
 
 // launched corrects a host's next start when handing the item over took time,
@@ -278,10 +312,7 @@ func (s *schedule) landed(x task) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h := x.host
-	if h.flight[x.Origin]--; h.flight[x.Origin] <= 0 {
-		delete(h.flight, x.Origin)
-	}
-	h.busy--
+	h.land(x.Origin)
 	s.park(h)
 	s.forget(h)
 	kick(s.wake)
@@ -304,18 +335,23 @@ func (s *schedule) drop(x task) {
 		return
 	}
 	if _, ok := s.leases[x.lease.ID]; ok {
-		delete(s.leases, x.lease.ID)
-		x.host.leases--
-		s.repace(x.host)
+		s.end(x.host, x.lease)
+		x.host.repace()
 		kick(s.hands)
 	}
 	s.forget(x.host)
 }
 
+// end forgets a lease.
+func (s *schedule) end(h *hostQueue, l *lease) {
+	delete(s.leases, l.ID)
+	h.leases = slices.DeleteFunc(h.leases, func(o *lease) bool { return o == l })
+}
+
 // forget drops a host that nothing hangs on any more. It stays until its next
 // start would be due, so that a new lease cannot come too close to the last.
 func (s *schedule) forget(h *hostQueue) {
-	idle := h.leases <= 0 && h.busy == 0 && len(h.items) == 0 && h.report.empty()
+	idle := len(h.leases) == 0 && h.busy == 0 && len(h.items) == 0 && h.report.empty()
 	if idle && time.Now().After(h.start()) && s.hosts[h.name] == h {
 		delete(s.hosts, h.name)
 	}
@@ -344,12 +380,21 @@ func (s *schedule) setPerOrigin(n int) {
 // longer takes no other's place.
 const soon = 2 * time.Second
 
+const (
+	// maxTodo is how many items may wait here before more are asked for: minutes
+	// of work, and some 100 MB.
+	maxTodo = 250_000
+	// restingHosts is how many hosts are held at most for each that could be busy.
+	// Where all rest half a minute between two starts, so many are needed.
+	restingHosts = 64
+)
+
 // want says how much more the session can use: hosts up to limit, and the
 // hosts it has enough of.
 func (s *schedule) want(limit, items int) (hosts int, not []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.frozen || s.todo > limit*items*4 {
+	if s.frozen || s.todo > min(limit*items*4, maxTodo) {
 		return 0, nil
 	}
 	busy, rested := 0, time.Now().Add(soon)
@@ -361,7 +406,7 @@ func (s *schedule) want(limit, items int) (hosts int, not []string) {
 			}
 		}
 	}
-	return limit - busy, not
+	return min(limit-busy, restingHosts*limit-len(not)), not
 }
 
 // rulesFor is what the host's origin said, or nil when it is not known.

@@ -163,3 +163,99 @@ func TestBlockedHostWaits(t *testing.T) {
 		}
 	})
 }
+
+// clocks moves each of a machine's two clocks by itself.
+type clocks struct {
+	at         instant
+	mono, wall time.Duration
+}
+
+func (c *clocks) now() instant {
+	return instant{c.at.mono.Add(c.mono), c.at.wall.Add(c.wall)}
+}
+
+// TestLeaseEndsByEitherClock: nothing starts once the clock that moved more
+// says that the lease's time is over, counted from when its request was sent.
+func TestLeaseEndsByEitherClock(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		mono, wall time.Duration // since the request was sent
+		starts     bool
+	}{
+		{"just granted", 0, 0, true},
+		{"nearly over", 9999 * time.Millisecond, 9999 * time.Millisecond, true},
+		{"over", 10 * time.Second, 10 * time.Second, false},
+		{"slept: only the wall clock moved", 3 * time.Second, time.Hour, false},
+		{"wall clock set forward a little", 8 * time.Second, 10 * time.Second, false},
+		{"wall clock set back", 10 * time.Second, -time.Hour, false},
+		{"wall clock set back in time", 9 * time.Second, -time.Hour, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			clock := &clocks{at: now()}
+			s := newSchedule(6, nil)
+			s.now = clock.now
+			sent := s.now()
+			clock.mono, clock.wall = time.Second, time.Second // the answer took a second
+			s.add([]api.Lease{testLease(1, "a.test", 0, 2)}, sent)
+			first, ok, _ := s.pick()
+			if !ok || !s.live(first) {
+				t.Fatal("a fresh lease allows nothing")
+			}
+			clock.mono, clock.wall = c.mono, c.wall
+			if s.live(first) != c.starts {
+				t.Errorf("an item on its way to its start: live is %v", !c.starts)
+			}
+			if _, ok, _ := s.pick(); ok != c.starts {
+				t.Errorf("the next item: started is %v", ok)
+			}
+		})
+	}
+}
+
+// TestExtendCountsFromItsSending: an extend that was long on its way is as old
+// as its request.
+func TestExtendCountsFromItsSending(t *testing.T) {
+	clock := &clocks{at: now()}
+	s := newSchedule(6, nil)
+	s.now = clock.now
+	s.add([]api.Lease{testLease(1, "a.test", 0, 3)}, s.now())
+	clock.mono, clock.wall = 4*time.Second, 4*time.Second
+	sent := s.now()
+	clock.mono, clock.wall = 9*time.Second, 9*time.Second
+	s.renewed(api.Renewal{Granted: []api.Extension{{Lease: 1, Pace: salvor.Unlimited}}}, sent)
+	for after, want := range map[time.Duration]bool{13 * time.Second: true, 14 * time.Second: false} {
+		clock.mono, clock.wall = after, 0
+		if l := s.leases[1]; s.expired(l) == want {
+			t.Errorf("%v after the grant, extended at 4 s: expired is %v", after, want)
+		}
+	}
+}
+
+// TestCapturedItemsStayHeld: items that are captured and wait for their report
+// are listed, without pace, for however long that takes; then no more.
+func TestCapturedItemsStayHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSchedule(6, nil)
+		s.add([]api.Lease{testLease(1, "a.test", 0, 3)}, now())
+		var captured []task
+		for x, ok, _ := s.pick(); ok; x, ok, _ = s.pick() {
+			s.landed(x)
+			captured = append(captured, x)
+		}
+		for range 100 {
+			time.Sleep(salvor.ExtendEvery)
+			h := s.holdings()
+			if len(h.Leases) != 1 || h.Leases[0] != (api.Extension{Lease: 1}) {
+				t.Fatalf("listed as %+v", h.Leases)
+			}
+			s.renewed(api.Renewal{Granted: h.Leases}, now())
+			if _, ok, _ := s.pick(); ok {
+				t.Fatal("a held item was started again")
+			}
+		}
+		s.settled(captured)
+		if h := s.holdings(); len(captured) != 3 || len(h.Leases) != 0 {
+			t.Errorf("%d captured, then listed: %+v", len(captured), h.Leases)
+		}
+	})
+}

@@ -51,16 +51,31 @@ func offers(class salvor.Class, hops int, names ...string) []api.Offer {
 	return out
 }
 
+// sending runs a sender under scope 1, which changes nothing about an offer.
 func sending(t *testing.T, f *fakeCoordinator, body func(s *sender)) {
+	var scope atomic.Uint32
+	scope.Store(1)
+	sendingUnder(t, f, &scope, func(o api.Offer) api.Offer { return o }, body)
+}
+
+func sendingUnder(t *testing.T, f *fakeCoordinator, scope *atomic.Uint32, recheck func(api.Offer) api.Offer, body func(s *sender)) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		s := newSender(1, func() uint32 { return 1 }, func(o api.Offer) api.Offer { return o }, f.discover)
+		s := newSender(1, scope.Load, recheck, f.discover)
 		var wg sync.WaitGroup
 		wg.Go(func() { s.run(ctx) })
 		body(s)
 		cancel()
 		wg.Wait()
 	})
+}
+
+// refuseOld is a coordinator whose scope has version 2.
+func refuseOld(d api.Discovery) error {
+	if d.Scope < 2 {
+		return salvor.Errorf(salvor.Conflict, "scope version %d is old", d.Scope)
+	}
+	return nil
 }
 
 func wait(t *testing.T, ps []*parcel) error {
@@ -125,27 +140,16 @@ func TestFailedBatchIsNotRemembered(t *testing.T) {
 }
 
 func TestOldScopeIsJudgedAgain(t *testing.T) {
-	f := &fakeCoordinator{fail: func(d api.Discovery) error {
-		if d.Scope < 2 {
-			return salvor.Errorf(salvor.Conflict, "scope version 1 is old")
-		}
-		return nil
-	}}
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		var version atomic.Uint32
-		version.Store(1)
-		bar := func(o api.Offer) api.Offer { o.Excluded = "exclude:new"; return o }
-		s := newSender(1, version.Load, bar, f.discover)
-		var wg sync.WaitGroup
-		wg.Go(func() { s.run(ctx) })
+	f := &fakeCoordinator{fail: refuseOld}
+	var version atomic.Uint32
+	version.Store(1)
+	bar := func(o api.Offer) api.Offer { o.Excluded = "exclude:new"; return o }
+	sendingUnder(t, f, &version, bar, func(s *sender) {
 		ps := s.offer(offers(salvor.ClassPage, 1, "a"))
 		version.Store(2)
 		if err := wait(t, ps); err != nil {
 			t.Fatal(err)
 		}
-		cancel()
-		wg.Wait()
 	})
 	if len(f.got) != 1 || f.got[0].Scope != 2 || f.got[0].Items[0].Excluded != "exclude:new" {
 		t.Errorf("got %+v, want the offer judged under scope 2", f.got)

@@ -27,6 +27,11 @@ func openSession(ctx context.Context, c api.Coordinator, worker string) (*sessio
 	return s, err
 }
 
+// end gives back what the session holds.
+func (s *session) end(ctx context.Context) error {
+	return repeat(ctx, func() error { return s.c.End(ctx, s.id) })
+}
+
 func (s *session) call() api.Call {
 	return api.Call{Session: s.id, Request: s.last.Add(1)}
 }

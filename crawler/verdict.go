@@ -44,19 +44,23 @@ const (
 func judge(it salvor.Item, c *fetch.Capture, tries int, at time.Time) verdict {
 	v := verdict{status: c.Status, outcome: salvor.Saved}
 	switch {
-	case c.Truncated == "length":
+	case c.Status >= 400: // says what it says, however much of its page came
+		return v.byStatus(it, c, tries, at)
+	case c.Truncated == fetch.TruncatedLength:
 		v.outcome, v.reason = salvor.TooBig, "max-body"
-		return v
 	case c.Truncated != "":
 		v.unanswered = true
-		v.reason = "truncated-" + c.Truncated
+		v.reason = truncated(c)
 		if int(it.Attempts) < min(truncatedTries, tries-1) {
 			return v.again(it, at)
 		}
-		return v
 	}
-	return v.byStatus(it, c, tries, at)
+	return v
 }
+
+// truncated is the reason of a capture that was cut, as the report counts it
+// and crawl.log has it among the annotations.
+func truncated(c *fetch.Capture) string { return "truncated-" + c.Truncated }
 
 func (v verdict) byStatus(it salvor.Item, c *fetch.Capture, tries int, at time.Time) verdict {
 	switch s := c.Status; {

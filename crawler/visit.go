@@ -147,7 +147,7 @@ func (w *Worker) giveUp(x task) {
 
 // page reports an answered attempt: records, links, verdict.
 func (w *Worker) page(ctx context.Context, x task, c *fetch.Capture) error {
-	v := judge(x.Item, c, w.c.Tries, time.Now())
+	v := w.verdict(x, c, time.Now())
 	w.sched.observe(x, v, c.FirstByte)
 	h, info, err := w.harvest(ctx, x, c)
 	if err != nil {
@@ -156,6 +156,15 @@ func (w *Worker) page(ctx context.Context, x task, c *fetch.Capture) error {
 	w.noteDeviations(x, c) // those of decoding too
 	f := finished{task: x, links: w.sender.offer(WithRobots(w.c.Crawl, h.offers))}
 	return w.record(ctx, f, v, c, h, info.Title)
+}
+
+// verdict judges an answered attempt by what this worker knows besides: that it
+// cut the exchange off itself, and how often the server asked to wait.
+func (w *Worker) verdict(x task, c *fetch.Capture, at time.Time) verdict {
+	if w.cutting.Err() != nil && c.Truncated == fetch.TruncatedTime && c.Status < 400 {
+		return verdict{verb: api.VerbPostpone, status: c.Status, reason: truncated(c)}
+	}
+	return w.waits.judge(x.Item, judge(x.Item, c, w.c.Tries, at), w.c.Tries, at)
 }
 
 // record writes the exchange's records and hands it to the committer.

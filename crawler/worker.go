@@ -76,6 +76,7 @@ type Worker struct {
 	dones   chan finished
 	rules   atomic.Pointer[judgement]
 	quota   atomic.Pointer[quota]
+	waits   patience
 	stats   counters
 
 	drain     context.Context
@@ -158,7 +159,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		err = kerr
 	}
 	if ctx.Err() == nil { // how hosts answered last must be known when the crawl goes on
-		err = firstError(err, w.report(ctx), w.c.Coordinator.End(ctx, s.id))
+		err = firstError(err, w.report(ctx), s.end(ctx))
 	}
 	return firstError(err, ctx.Err())
 }
@@ -189,8 +190,8 @@ func (w *Worker) work(ctx context.Context) error {
 
 	var commits, fetchers errgroup.Group
 	commits.Go(func() error { return w.failing(w.commit(ctx)) })
-	for range w.c.Connections {
-		fetchers.Go(func() error { return w.failing(w.fetchAll(ctx)) })
+	for i := range w.c.Connections {
+		fetchers.Go(func() error { return w.failing(w.fetchAll(ctx, i+1)) })
 	}
 	err := fetchers.Wait()
 	close(w.dones)
@@ -198,10 +199,11 @@ func (w *Worker) work(ctx context.Context) error {
 }
 
 // fetchAll is one fetcher: it visits items until there are no more.
-func (w *Worker) fetchAll(ctx context.Context) error {
+func (w *Worker) fetchAll(ctx context.Context, number int) error {
 	d := w.c.Fetch.NewDriver()
 	var failed error
 	for x := range w.tasks {
+		x.fetcher = number
 		if failed == nil && ctx.Err() == nil {
 			failed = w.failing(w.visit(ctx, d, x))
 		}

@@ -12,10 +12,12 @@
 //  5. discovery path: L link, E embed, R redirect, S sitemap, X speculative; "-" for seeds
 //  6. URL of the page that linked here, or "-"
 //  7. media type without parameters, or "-"
-//  8. "#" and the number of the worker
+//  8. "#" and the number of the fetcher, from 001; #000 for a line that a later
+//     run wrote for one that was killed
 //  9. when the fetch began and how long it took: yyyyMMddHHmmssSSS+milliseconds, or "-"
 //  10. sha1:DIGEST of the payload in base32, or "-"
-//  11. source tag: the seed, or "-"
+//  11. source tag: the seed, where somebody knows it; Salvor does not trace URLs
+//     back to one and writes "-", as Heritrix does unless told to tag
 //  12. annotations joined by commas, or "-"
 //
 // A line is never changed. After a crash the log lacks what was not synced,
@@ -41,7 +43,7 @@ type Entry struct {
 	Path     string
 	Via      string
 	Type     string
-	Worker   int
+	Worker   int       // number of the fetcher
 	Begin    time.Time // zero: nothing was fetched
 	Duration time.Duration
 	Digest   salvor.SHA1
