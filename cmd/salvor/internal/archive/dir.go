@@ -28,6 +28,9 @@ type Dir struct {
 	lock *os.File
 }
 
+// At is the directory in path, whatever is there: its layout, to look at.
+func At(path string) *Dir { return &Dir{path: path} }
+
 // Path is the directory as the user named it; Path("report.json") a file in it.
 func (d *Dir) Path(elem ...string) string {
 	return filepath.Join(append([]string{d.path}, elem...)...)

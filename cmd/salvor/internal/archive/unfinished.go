@@ -40,11 +40,19 @@ func Unfinished(root string) (string, error) {
 	return "", e.WithHint("name it: salvor save --resume DIR")
 }
 
-func inUse(d *Dir) bool {
-	f, err := acquire(d.path, d.State(lockFile))
-	if err != nil {
-		return salvor.ClassOf(err) == salvor.Conflict
+func inUse(d *Dir) bool { return salvor.ClassOf(Usable(d.path)) == salvor.Conflict }
+
+// Usable is the error that locking the archive in path, or beginning one there,
+// would end with now, as far as that shows without making anything.
+func Usable(path string) error {
+	fresh, err := vacant(path)
+	d := &Dir{path: path}
+	if err != nil || fresh && !exists(d.State()) {
+		return err
 	}
-	_ = release(f)
-	return false
+	f, err := acquire(path, d.State(lockFile))
+	if err != nil {
+		return err
+	}
+	return release(f)
 }

@@ -35,14 +35,7 @@ func (w *world) fill(a *asked) error {
 func (w *world) fillRules(a *asked) error {
 	for _, path := range a.excludeFrom {
 		rules, err := readFile(w, path, input.Rules)
-		if err != nil {
-			err = fmt.Errorf("--exclude-from: %w", err)
-		}
-		if salvor.ClassOf(err) == salvor.NotFound {
-			a.gone = err // the archive may have its rules
-			continue
-		}
-		if err != nil {
+		if err = a.passOver("exclude-from", path, err); err != nil {
 			return err
 		}
 		a.settings.ExcludeFrom = append(a.settings.ExcludeFrom, rules...)
@@ -66,47 +59,75 @@ func (w *world) fillRules(a *asked) error {
 	return nil
 }
 
+// headerPart is what one --header gave.
+type headerPart struct {
+	file    string // "": the command line itself
+	headers []job.Header
+}
+
 func (w *world) fillHeaders(a *asked) error {
-	s := &a.settings
 	for _, arg := range a.headers {
-		hs := []job.Header{}
+		var p headerPart
 		var err error
 		if path, ok := strings.CutPrefix(arg, "@"); ok {
-			hs, err = readFile(w, path, input.Headers)
+			p.file = path
+			p.headers, err = readFile(w, path, input.Headers)
+			err = a.passOver("header", path, err)
 		} else {
 			var h job.Header
 			h, err = input.Header(arg)
-			hs = append(hs, h)
+			p.headers = []job.Header{h}
 		}
 		if err != nil {
 			return fmt.Errorf("--header: %w", err)
 		}
-		s.Secrets.Headers = append(s.Secrets.Headers, hs...)
+		a.headerParts = append(a.headerParts, p)
 	}
-	for _, h := range s.Secrets.Headers {
-		s.HeaderNames = append(s.HeaderNames, h.Name)
-	}
+	a.joinHeaders()
 	return nil
 }
 
-func (w *world) fillCookies(a *asked) (err error) {
+// joinHeaders puts what all --header gave into the settings.
+func (a *asked) joinHeaders() {
+	s := &a.settings
+	s.Secrets.Headers, s.HeaderNames, s.Secrets.HeaderFiles = nil, nil, nil
+	files := false
+	for _, p := range a.headerParts {
+		for _, h := range p.headers {
+			s.Secrets.Headers, s.HeaderNames = append(s.Secrets.Headers, h), append(s.HeaderNames, h.Name)
+			s.Secrets.HeaderFiles = append(s.Secrets.HeaderFiles, p.file)
+			files = files || p.file != ""
+		}
+	}
+	if !files {
+		s.Secrets.HeaderFiles = nil
+	}
+}
+
+func (w *world) fillCookies(a *asked) error {
 	if a.cookies == "" {
 		return nil
 	}
-	if a.settings.Secrets.Cookies, err = readFile(w, a.cookies, input.Cookies); err != nil {
-		return fmt.Errorf("--cookies: %w", err)
+	cookies, err := readFile(w, a.cookies, input.Cookies)
+	if err = a.passOver("cookies", a.cookies, err); err != nil {
+		return err
 	}
+	a.settings.Secrets.Cookies, a.settings.Secrets.CookiesFile = cookies, a.cookies
 	return nil
 }
 
 // fillProxy takes the credentials out of the URL: what is left may be told.
 func (w *world) fillProxy(a *asked) error {
 	text := a.proxy
-	if path, ok := strings.CutPrefix(text, "@"); ok {
+	path, isFile := strings.CutPrefix(text, "@")
+	if isFile {
 		lines, err := readFile(w, path, func(r io.Reader, _ string) ([]string, error) {
 			b, err := io.ReadAll(io.LimitReader(r, 1<<16))
 			return strings.Fields(string(b)), err
 		})
+		if salvor.ClassOf(err) == salvor.NotFound {
+			return a.passOver("proxy", path, err)
+		}
 		if err != nil {
 			return fmt.Errorf("--proxy: %w", err)
 		}
@@ -119,7 +140,7 @@ func (w *world) fillProxy(a *asked) error {
 		return nil
 	}
 	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || !slices.Contains([]string{"http", "https", "socks5"}, u.Scheme) || strings.Trim(u.Path, "/") != "" {
+	if err != nil || u.Hostname() == "" || !slices.Contains([]string{"http", "socks5"}, u.Scheme) || strings.Trim(u.Path, "/") != "" {
 		// The text may hold a password: it is not repeated.
 		return salvor.Errorf(salvor.Invalid, "--proxy: no URL of a proxy").WithHint("write for example http://proxy.example:3128 or socks5://127.0.0.1:1080")
 	}
@@ -130,6 +151,9 @@ func (w *world) fillProxy(a *asked) error {
 		s.Secrets.ProxyPass = job.Secret(pass)
 	}
 	s.Proxy = u.Scheme + "://" + u.Host
+	if isFile {
+		s.Secrets.ProxyFile = path
+	}
 	return nil
 }
 
@@ -168,11 +192,11 @@ func (w *world) seeds(a *asked, now time.Time) ([]job.Seed, error) {
 		found, err := readFile(w, path, func(r io.Reader, name string) ([]input.Seed, error) {
 			return input.Seeds(r, name, canonical)
 		})
-		if _, bad := errors.AsType[*input.BadLines](err); err != nil && !bad {
-			return nil, fmt.Errorf("--seeds: %w", err)
-		}
-		if err != nil {
+		if _, bad := errors.AsType[*input.BadLines](err); bad {
 			return nil, err // its lines name the file
+		}
+		if err = a.passOver("seeds", path, err); err != nil {
+			return nil, err
 		}
 		for _, s := range found {
 			add(s.URL, s.Given, s.Source)

@@ -20,11 +20,12 @@ type asked struct {
 	resume      string
 	seedFiles   []string
 	excludeFrom []string
-	gone        error // of --exclude-from: a file that is not there
+	gone        []goneFile
 	excludeSets []string
 	noSets      bool
 	cookies     string
 	headers     []string
+	headerParts []headerPart
 	proxy       string
 	deadline    string
 	again       bool
@@ -135,18 +136,20 @@ func (a *asked) mannersGroup() optionGroup {
 func (a *asked) networkGroup() optionGroup {
 	s := &a.settings
 	return optionGroup{"Network", []option{
-		{name: "header", value: many(&a.headers, headerArg), usage: "send `\"NAME: VALUE\"` with every request; @FILE reads one a line (repeatable). Never in reports, but in the request records, as sent",
+		{name: "header", value: many(&a.headers, headerArg), usage: "send `\"NAME: VALUE\"` with every request; @FILE reads one a line (repeatable). Authorization and the like go to the hosts of the seeds only. Never in reports, but in the request records, as sent",
 			carry: func(dst, src *job.Settings) {
-				dst.HeaderNames, dst.Secrets.Headers = src.HeaderNames, src.Secrets.Headers
+				dst.HeaderNames, dst.Secrets.HeaderFiles, dst.Secrets.Headers = src.HeaderNames, src.Secrets.HeaderFiles, src.Secrets.Headers
 			}},
-		{name: "cookies", value: text(&a.cookies), carry: func(dst, src *job.Settings) { dst.Secrets.Cookies = src.Secrets.Cookies },
+		{name: "cookies", value: text(&a.cookies), carry: func(dst, src *job.Settings) {
+			dst.Secrets.CookiesFile, dst.Secrets.Cookies = src.Secrets.CookiesFile, src.Secrets.Cookies
+		},
 			usage: "send the cookies of `FILE` (Netscape format) to the hosts they belong to"},
 		{name: "user-agent", value: filled(&s.UserAgent, "write a text, or leave --user-agent out: the default names salvor and --contact"), carry: func(dst, src *job.Settings) { dst.UserAgent, dst.RobotsAgent = src.UserAgent, src.RobotsAgent },
 			usage: "`TEXT` of the User-Agent header (default names salvor and --contact)"},
 		{name: "bind-address", value: one(&s.BindAddress, address), carry: func(dst, src *job.Settings) { dst.BindAddress = src.BindAddress }, usage: "connect from this `IP` address"},
 		{name: "proxy", value: text(&a.proxy), usage: "go through `URL` (http:// or socks5://, credentials are kept secret); @FILE reads it from a file",
 			carry: func(dst, src *job.Settings) {
-				dst.Proxy, dst.Secrets.ProxyUser, dst.Secrets.ProxyPass = src.Proxy, src.Secrets.ProxyUser, src.Secrets.ProxyPass
+				dst.Proxy, dst.Secrets.ProxyFile, dst.Secrets.ProxyUser, dst.Secrets.ProxyPass = src.Proxy, src.Secrets.ProxyFile, src.Secrets.ProxyUser, src.Secrets.ProxyPass
 			}},
 		{name: "tls-verify", value: truth(&s.TLSVerify), noArg: "true", carry: carry(func(s *job.Settings) *bool { return &s.TLSVerify }),
 			usage: "refuse servers with an invalid certificate (default off: captured, noted and counted)"},

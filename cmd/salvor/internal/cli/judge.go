@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"salvor"
+	"salvor/cmd/salvor/internal/control"
 	"salvor/cmd/salvor/internal/job"
 	"salvor/crawler/canon"
 	"salvor/crawler/extract"
@@ -107,14 +108,26 @@ func (j *judge) decide(parent scope.Parent, i int, l job.Link, u canon.URL) scop
 	return j.scope.Decide(parent, kind, u)
 }
 
-// verdict is a seed's, for a dry run: nothing when it is in, as most are.
-func (w *world) verdict(p *plan, href string) string {
-	j, err := newJudge(&p.settings, p.seeds, nil, nil)
+// seedsOut are the seeds that rules keep out, those of DIR/control too, and the
+// rules.
+func seedsOut(p *plan, live []control.Rule) (map[string]string, error) {
+	var texts []string
+	for _, x := range live {
+		texts = append(texts, x.Text)
+	}
+	j, err := newJudge(&p.settings, p.seeds, nil, texts)
 	if err != nil {
-		return ""
+		return nil, err
 	}
-	if d, err := j.seed(href); err == nil && !d.In {
-		return "  out: " + d.Rule
+	out := map[string]string{}
+	for _, s := range p.seeds {
+		d, err := j.seed(s.URL)
+		if err != nil {
+			return nil, err
+		}
+		if !d.In {
+			out[s.URL] = d.Rule
+		}
 	}
-	return ""
+	return out, nil
 }

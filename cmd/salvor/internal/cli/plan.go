@@ -51,6 +51,8 @@ func (w *world) where(a *asked, seeds []job.Seed, now time.Time) (dir string, mu
 		return a.resume, true, nil
 	case a.dir != "":
 		return a.dir, false, nil
+	case len(a.gone) > 0: // there is no archive that could remember them
+		return "", false, a.gone[0].err
 	case len(seeds) == 0:
 		return "", false, noSeed()
 	}
@@ -97,14 +99,11 @@ func look(dir string, must bool) (*remembered, error) {
 
 // makePlan merges and checks. It changes nothing.
 func (w *world) makePlan(a *asked, m *remembered, dir string, seeds []job.Seed, now time.Time) (*plan, error) {
-	note, err := a.goneRules(m)
+	notes, err := a.restore(m)
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{dir: dir, settings: a.settings, round: 1}
-	if note != "" {
-		p.notes = append(p.notes, note)
-	}
+	p := &plan{dir: dir, settings: a.settings, round: 1, notes: notes}
 	if m == nil {
 		p.seeds = distinct(nil, seeds)
 	} else {
@@ -121,20 +120,6 @@ func (w *world) makePlan(a *asked, m *remembered, dir string, seeds []job.Seed, 
 		p.changes = append(p.changes, differences(m.settings, p.settings)...)
 	}
 	return p, p.check(a, m)
-}
-
-// goneRules is for an --exclude-from whose file is not there any more: the same
-// command line resumes all the same, with the rules that were read from it
-// before.
-func (a *asked) goneRules(m *remembered) (note string, err error) {
-	if a.gone == nil {
-		return "", nil
-	}
-	if m == nil || len(m.settings.ExcludeFrom) == 0 || !slices.Equal(m.settings.ExcludeFiles, a.excludeFrom) {
-		return "", a.gone
-	}
-	a.changed = slices.DeleteFunc(a.changed, func(name string) bool { return name == "exclude-from" })
-	return fmt.Sprintf("%v: %s read from there before stay in force", a.gone, progress.Counted(int64(len(m.settings.ExcludeFrom)), "rule")), nil
 }
 
 // resume puts the flags that were given on top of what they said before.

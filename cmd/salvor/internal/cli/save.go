@@ -1,14 +1,12 @@
 package cli
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"salvor"
-	"salvor/cmd/salvor/internal/progress"
 )
 
 const saveExamples = `  # everything on one host, into ./example.org-YYYYMMDDhhmmss
@@ -112,70 +110,4 @@ func (w *world) save(cmd *cobra.Command, a *asked) error {
 		return err
 	}
 	return w.carryOut(cmd.Context(), a, p, d)
-}
-
-// dryRun says what would be done.
-func (w *world) dryRun(a *asked, p *plan) error {
-	if a.json {
-		return w.dryRunJSON(p)
-	}
-	var b strings.Builder
-	verb := "start an archive in"
-	if p.previous != nil {
-		verb = "resume the archive"
-	}
-	if p.again {
-		verb = fmt.Sprintf("begin round %d in", p.round)
-	}
-	fmt.Fprintf(&b, "would %s %s\n", verb, p.dir)
-	s := &p.settings
-	fmt.Fprintf(&b, "scope     %s, max-hops %s, extra-hops %d, requisites %v\n", s.Scope, hopsText(s.MaxHops), s.ExtraHops, s.PageRequisites)
-	fmt.Fprintf(&b, "excludes  %s, sets: %s\n", progress.Counted(int64(len(s.Exclude)+len(s.ExcludeFrom)), "rule"), firstOf(strings.Join(s.ExcludeSets, ", "), "none"))
-	fmt.Fprintf(&b, "robots    %s, as %s\n", s.Robots, s.RobotsAgent)
-	if !s.Deadline.IsZero() {
-		fmt.Fprintf(&b, "deadline  %s\n", s.Deadline.Format("2006-01-02 15:04:05 -07:00"))
-	}
-	for _, c := range p.changes {
-		fmt.Fprintf(&b, "change    %s\n", c)
-	}
-	for _, n := range p.notes {
-		fmt.Fprintf(&b, "note      %s\n", n)
-	}
-	for i, seed := range p.seeds {
-		if i == maxShownSeeds {
-			fmt.Fprintf(&b, "seed      and %d more\n", len(p.seeds)-i)
-			break
-		}
-		fmt.Fprintf(&b, "seed      %s%s\n", seed.URL, w.verdict(p, seed.URL))
-	}
-	_, err := w.stdout.Write([]byte(b.String()))
-	return err
-}
-
-const maxShownSeeds = 20
-
-func hopsText(n int) string {
-	if n < 0 {
-		return "none"
-	}
-	return fmt.Sprint(n)
-}
-
-// planJSON is the line of the JSON contract for a dry run.
-type planJSON struct {
-	Dir      string   `json:"dir"`
-	Resumed  bool     `json:"resumed"`
-	Round    int      `json:"round"`
-	Seeds    []string `json:"seeds"`
-	Changes  []string `json:"changes"`
-	Notes    []string `json:"notes"`
-	Settings any      `json:"settings"`
-}
-
-func (w *world) dryRunJSON(p *plan) error {
-	out := planJSON{p.dir, p.previous != nil, p.round, []string{}, append([]string{}, p.changes...), append([]string{}, p.notes...), p.settings}
-	for _, s := range p.seeds {
-		out.Seeds = append(out.Seeds, s.URL)
-	}
-	return progress.WriteJSON(w.stdout, "plan", w.Now(), out)
 }

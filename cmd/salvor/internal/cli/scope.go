@@ -88,6 +88,9 @@ func (w *world) scopeTest(ctx context.Context, a *asked, raw string) error {
 		return progress.WriteJSON(w.stdout, "scope", now, answer)
 	}
 	_, err = w.stdout.Write([]byte(answer.text()))
+	if trace.Note != "" {
+		fmt.Fprintf(w.stderr, "salvor: %s\n", progress.Clean(trace.Note))
+	}
 	return err
 }
 
@@ -107,7 +110,7 @@ func (w *world) scopePlan(ctx context.Context, a *asked, seeds []job.Seed, href 
 			return nil, trace, err
 		}
 	}
-	if _, err := a.goneRules(m); err != nil {
+	if _, err := a.restore(m); err != nil {
 		return nil, trace, err
 	}
 	p := &plan{dir: a.dir, settings: a.settings}
@@ -132,6 +135,7 @@ type answerJSON struct {
 	Reason  string    `json:"reason,omitempty"`
 	Status  int       `json:"status,omitempty"`
 	At      string    `json:"at,omitempty"`
+	Note    string    `json:"note,omitempty"` // why the archive does not tell all it knows
 }
 
 type viaJSON struct {
@@ -148,7 +152,7 @@ func judged(p *plan, t job.Trace, href string) (*answerJSON, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &answerJSON{URL: href, Via: []viaJSON{}, Known: t.Known, State: t.State, Reason: t.Reason, Status: t.Status}
+	out := &answerJSON{URL: href, Via: []viaJSON{}, Known: t.Known, State: t.State, Reason: t.Reason, Status: t.Status, Note: t.Note}
 	if t.Known && t.Outcome != salvor.Open {
 		out.Outcome = t.Outcome.String()
 	}

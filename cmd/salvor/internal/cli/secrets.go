@@ -19,6 +19,10 @@ type secretsJSON struct {
 	Cookies   []cookieJSON `json:"cookies,omitempty"`
 	ProxyUser string       `json:"proxy_user,omitempty"`
 	ProxyPass string       `json:"proxy_password,omitempty"`
+
+	HeaderFiles []string `json:"header_files,omitempty"`
+	CookiesFile string   `json:"cookies_file,omitempty"`
+	ProxyFile   string   `json:"proxy_file,omitempty"`
 }
 
 type cookieJSON struct {
@@ -28,7 +32,10 @@ type cookieJSON struct {
 
 // MarshalJSON writes the values.
 func (f *secretsFile) MarshalJSON() ([]byte, error) {
-	out := secretsJSON{ProxyUser: f.s.ProxyUser, ProxyPass: f.s.ProxyPass.Reveal()}
+	out := secretsJSON{
+		ProxyUser: f.s.ProxyUser, ProxyPass: f.s.ProxyPass.Reveal(),
+		HeaderFiles: f.s.HeaderFiles, CookiesFile: f.s.CookiesFile, ProxyFile: f.s.ProxyFile,
+	}
 	for _, h := range f.s.Headers {
 		out.Headers = append(out.Headers, [2]string{h.Name, h.Value.Reveal()})
 	}
@@ -44,7 +51,10 @@ func (f *secretsFile) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &in); err != nil {
 		return err
 	}
-	*f.s = job.Secrets{ProxyUser: in.ProxyUser, ProxyPass: job.Secret(in.ProxyPass)}
+	*f.s = job.Secrets{
+		ProxyUser: in.ProxyUser, ProxyPass: job.Secret(in.ProxyPass),
+		HeaderFiles: in.HeaderFiles, CookiesFile: in.CookiesFile, ProxyFile: in.ProxyFile,
+	}
 	for _, h := range in.Headers {
 		f.s.Headers = append(f.s.Headers, job.Header{Name: h[0], Value: job.Secret(h[1])})
 	}

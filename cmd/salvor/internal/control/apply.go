@@ -17,7 +17,7 @@ func apply(s *State, name string, f *file) (what []string, bad []problem) {
 		var rules []Rule
 		if rules, bad = parseRules(f.body); len(bad) == 0 {
 			what = ruleChanges(s.Exclude, rules)
-			s.Exclude = rules
+			s.Exclude, s.ExcludeUnread = rules, false
 		}
 		return what, bad
 	case "rate":

@@ -13,7 +13,11 @@ import (
 
 // State is all that the files ask for.
 type State struct {
-	Exclude   []Rule                 // in the order of the file
+	Exclude []Rule // in the order of the file
+	// ExcludeUnread says that the exclude file could never be read so far, or has
+	// a bad line: the rules of an earlier run stay in force.
+	ExcludeUnread bool
+
 	Rates     map[string]salvor.Pace // ceiling by host; "" is everybody's. Absent: the flag's holds
 	PerOrigin int                    // connections an origin; 0: the flag's holds
 	Paused    bool

@@ -52,17 +52,49 @@ func Watch(dir string, report func(string)) (*Watcher, error) {
 	if err := durable.MkdirAll(dir); err != nil {
 		return nil, err
 	}
-	w := &Watcher{dir: dir, files: make(map[string]*file), out: make(chan Change, 1), report: report}
-	for _, n := range names {
-		w.files[n] = new(file)
-	}
+	w := newWatcher(dir, report)
 	if err := w.dropStop(); err != nil {
 		return nil, err
 	}
 	w.look(time.Now())
 	w.look(time.Now())
+	w.skipWordless()
 	return w, nil
 }
+
+func newWatcher(dir string, report func(string)) *Watcher {
+	w := &Watcher{dir: dir, files: make(map[string]*file), out: make(chan Change, 1), report: report}
+	w.state.ExcludeUnread = true
+	for _, n := range names {
+		w.files[n] = new(file)
+	}
+	return w
+}
+
+// Look is what a run would find in a directory, and the problems it would tell.
+// It changes nothing.
+func Look(dir string) (s State, problems []string) {
+	w := newWatcher(dir, func(p string) { problems = append(problems, p) })
+	for range 2 {
+		w.state, _ = w.read(time.Now())
+	}
+	return w.state, problems
+}
+
+// skipWordless takes back a change that changes nothing: State tells it too.
+func (w *Watcher) skipWordless() {
+	select {
+	case c := <-w.out:
+		if len(c.What) > 0 {
+			w.out <- c
+		}
+	default:
+	}
+}
+
+// State is what the files asked for when the directory was read first, until
+// Run begins.
+func (w *Watcher) State() State { return w.state }
 
 // Changes holds at most the newest state: who is slow misses nothing that
 // still holds.
@@ -82,9 +114,9 @@ func (w *Watcher) Run(ctx context.Context) {
 	}
 }
 
-// look reads what changed and publishes a new state when there is one.
-func (w *Watcher) look(now time.Time) {
-	next, changed := w.state, []string(nil)
+// read is the state of now, and what is new in it.
+func (w *Watcher) read(now time.Time) (next State, changed []string) {
+	next = w.state
 	for _, n := range names {
 		f := w.files[n]
 		settled, err := f.look(filepath.Join(w.dir, n), now)
@@ -102,8 +134,14 @@ func (w *Watcher) look(now time.Time) {
 			changed = append(changed, what...)
 		}
 	}
+	return next, changed
+}
+
+// look reads what changed and publishes a new state when there is one.
+func (w *Watcher) look(now time.Time) {
+	next, changed := w.read(now)
 	w.writeErrors()
-	if len(changed) == 0 {
+	if len(changed) == 0 && next.ExcludeUnread == w.state.ExcludeUnread {
 		return
 	}
 	if next.Stop && !w.state.Stop {

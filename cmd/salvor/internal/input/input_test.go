@@ -73,6 +73,9 @@ func TestManyBadLinesAreCounted(t *testing.T) {
 	if !ok || len(bad.Lines) != maxBad || bad.More != 1000-maxBad {
 		t.Fatalf("%v", err)
 	}
+	if _, one := Seeds(strings.NewReader(strings.Repeat("x y\n", maxBad+1)), "f", canonical); !strings.HasSuffix(one.Error(), "f: 1 more bad line") {
+		t.Errorf("one more: %v", one)
+	}
 	if !strings.HasSuffix(err.Error(), "f: 980 more bad lines") {
 		t.Error(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"salvor"
+	"salvor/cmd/salvor/internal/progress"
 	"salvor/storage/durable"
 )
 
@@ -47,7 +48,7 @@ func (e *BadLines) Error() string {
 		fmt.Fprintf(&b, "%s:%d: %s", e.File, l.Line, l.Text)
 	}
 	if e.More > 0 {
-		fmt.Fprintf(&b, "\n%s: %d more bad lines", e.File, e.More)
+		fmt.Fprintf(&b, "\n%s: %s", e.File, progress.Counted(int64(e.More), "more bad line"))
 	}
 	return b.String()
 }

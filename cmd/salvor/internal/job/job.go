@@ -44,7 +44,8 @@ type Job struct {
 	Retry    []salvor.Outcome // queue these outcomes again
 	Previous *Settings        // of the run before, when Resumed: what changed in scope
 
-	Control  <-chan control.Change // DIR/control: what it asks for now, then each change; never closed before Run returns
+	Orders   control.State         // DIR/control as the run found it
+	Control  <-chan control.Change // then what it asks for, where that says something, and each change; never closed before Run returns
 	Drain    <-chan struct{}       // closed on the first signal, or on DIR/control/stop
 	Progress progress.Sink         // takes snapshots and notices; never blocks
 	Logger   *slog.Logger          // for people who debug; not nil
@@ -114,13 +115,14 @@ type Inquiry struct {
 // Trace is what an archive knows of a URL.
 type Trace struct {
 	Known   bool
-	State   string         // queued, waiting, leased, settled
+	State   string         // queued, waiting, under_way, settled; tried: crawl.log knows it, and no answer came
 	Outcome salvor.Outcome // when settled
 	Reason  string
 	Status  int
 	At      time.Time
 	Path    []Link // from the seed to the URL, the URL last; what is known of it
 	Partial bool   // an earlier link could not be found
+	Note    string // why not everything that the archive knows could be asked
 
 	// What the engine put in force beside the settings, for judging the URL.
 	Moved []string // targets of seeds' redirects: they are seeds too

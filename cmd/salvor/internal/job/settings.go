@@ -72,9 +72,22 @@ type Secrets struct {
 	Cookies   []Cookie
 	ProxyUser string
 	ProxyPass Secret
+
+	// The files they were read from, which a resume may not find again. Their
+	// paths are nobody's business either.
+	HeaderFiles []string // of each header; "" on the command line
+	CookiesFile string
+	ProxyFile   string // of Settings.Proxy too
 }
 
-// Header is sent with every request, in this order.
+// String hides everything, also from a log of the settings.
+func (s Secrets) String() string { return hidden }
+
+// GoString does so for %#v.
+func (s Secrets) GoString() string { return hidden }
+
+// Header is sent with every request, in this order; one that lets its bearer in,
+// only to the hosts of the seeds.
 type Header struct {
 	Name  string
 	Value Secret

@@ -126,7 +126,7 @@ func (m *model) forecast(v *view, now time.Time) {
 		v.Left = v.Deadline.Sub(now)
 	}
 	then := m.since(now.Add(-trend))
-	if then == nil || now.Sub(then.at) < window || v.Phase != Crawling {
+	if then == nil || now.Sub(then.at) < window || v.Phase != Crawling && v.Phase != Sweeping {
 		return
 	}
 	rate := per(v.Settled()-then.settled, now.Sub(then.at))

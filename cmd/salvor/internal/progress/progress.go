@@ -22,14 +22,16 @@ type Sink interface {
 type Phase string
 
 const (
-	Starting  Phase = "starting" // opening the state
-	Mending   Phase = "mending"  // repairing segments a crash left open
-	Crawling  Phase = "crawling"
-	Paused    Phase = "paused"
-	Draining  Phase = "draining" // finishing what is under way
-	Sealing   Phase = "sealing"
-	Reporting Phase = "reporting"
-	Ended     Phase = "ended"
+	Starting   Phase = "starting" // opening the state
+	Mending    Phase = "mending"  // repairing segments a crash left open
+	Crawling   Phase = "crawling"
+	Sweeping   Phase = "sweeping"   // crawling, and judging by new rules what is known
+	Rescanning Phase = "rescanning" // crawling, and judging the links of stored pages again
+	Paused     Phase = "paused"
+	Draining   Phase = "draining" // finishing what is under way
+	Sealing    Phase = "sealing"
+	Reporting  Phase = "reporting"
+	Ended      Phase = "ended"
 )
 
 // Snapshot is the state of a crawl at one moment: absolute counts, over all

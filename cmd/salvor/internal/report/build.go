@@ -200,7 +200,7 @@ func (b *builder) walk() error {
 			b.robots[k.Host]++
 		}
 		m := Missed{
-			URL: k.URL, Outcome: b.outcome(k.Outcome), Reason: k.Reason, Status: k.Status,
+			URL: k.URL, Outcome: b.outcome(k.Outcome), Reason: k.Reason, Status: Status(k),
 			Tries: tries(k), Via: k.Via, At: unix(k.At),
 		}
 		if s := b.samples[m.Outcome]; len(s) < maxExamples {
@@ -216,6 +216,20 @@ func (b *builder) walk() error {
 	}
 	n.More = max(n.URLs-int64(len(n.Examples)), 0)
 	return err
+}
+
+// Status of an item. One that was excluded before its turn came has none of
+// its own: it gets Heritrix' code for what kept it out.
+func Status(k api.Known) int {
+	switch {
+	case k.Status != 0 || k.Outcome != salvor.Excluded:
+		return k.Status
+	case byRobots(k.Reason):
+		return -9998
+	case strings.HasPrefix(k.Reason, "exclude"):
+		return -5002
+	}
+	return -5000
 }
 
 // tries is how often a URL was asked for: the frontier counts the tries that
@@ -254,7 +268,7 @@ func (b *builder) host(h api.Host) Host {
 	out := Host{
 		Name: h.Name, Known: h.Totals.Accepted, Saved: o[salvor.Saved] + o[salvor.Revisit], Open: h.Totals.Open(),
 		Captures: h.Totals.Captures, Bytes: h.Totals.Bytes, Robots: b.robots[h.Name], Outcomes: map[string]int64{},
-		Rate: rate(h.Rate), Ceiling: rate(h.Ceiling), Note: h.Note,
+		Rate: rate(allowed(h)), Ceiling: rate(h.Ceiling), Note: h.Note,
 	}
 	if h.Blocked > b.x.Created.UnixMilli() {
 		out.Blocked = unix(h.Blocked)
@@ -271,6 +285,15 @@ func (b *builder) host(h api.Host) Host {
 		out.Open = 0
 	}
 	return out
+}
+
+// allowed is what a host could be asked: its budget may still stand above a
+// ceiling that came later.
+func allowed(h api.Host) salvor.Pace {
+	if h.Ceiling > 0 {
+		return min(h.Rate, h.Ceiling)
+	}
+	return h.Rate
 }
 
 func rate(p salvor.Pace) float64 {
@@ -338,7 +361,7 @@ func (b *builder) seeds() error {
 			if err != nil && salvor.ClassOf(err) != salvor.NotFound {
 				return err
 			}
-			s.Outcome, s.Status, s.Reason = k.Outcome, k.Status, k.Reason
+			s.Outcome, s.Status, s.Reason = k.Outcome, Status(k), k.Reason
 		}
 		b.r.allSeeds = append(b.r.allSeeds, SeedRow{s, b.outcome(s.Outcome)})
 	}
@@ -356,7 +379,7 @@ func (b *builder) segments() error {
 	}
 	b.r.Segments = []Segment{}
 	for _, s := range segments {
-		out := Segment{ID: s.ID, Name: s.Name, Path: s.Object, State: segmentStates[s.State], Bytes: s.Bytes}
+		out := Segment{ID: s.ID, Name: s.Name, Path: s.Object, State: segmentStates[s.State], Bytes: s.Bytes, Problem: b.x.Missing[s.Object]}
 		if s.SHA256 != [32]byte{} {
 			out.SHA256 = hex.EncodeToString(s.SHA256[:])
 		}

@@ -47,7 +47,8 @@ type Extra struct {
 	Certificates  []Certificate
 	Interruptions []Interruption
 	Mended        []Mended
-	Notes         []string // anything else a reader must know: scope changes ...
+	Missing       map[string]string // stored segments that are not as they were stored: what is wrong, by their key
+	Notes         []string          // anything else a reader must know: scope changes ...
 }
 
 // Setting is one setting in its spelling on the command line.

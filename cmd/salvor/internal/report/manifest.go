@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"salvor/api"
@@ -27,7 +29,8 @@ var unlisted = map[string]bool{"state": true, "control": true, "salvor.log": tru
 // their paths. `sha256sum -c manifest-sha256.txt` in dir checks it (RFC 8493
 // 2.1.3 has the same form).
 //
-// Segments whose digest is known are not read again; everything else is.
+// Segments whose digest is known are not read again; everything else is. One
+// that is gone is listed at the end all the same: the check must miss it.
 func Manifest(ctx context.Context, dir string, segments []api.Segment) error {
 	known := map[string]api.Segment{}
 	for _, s := range segments {
@@ -36,19 +39,28 @@ func Manifest(ctx context.Context, dir string, segments []api.Segment) error {
 		}
 	}
 	return durable.WriteFile(filepath.Join(dir, ManifestFile), func(w io.Writer) error {
-		m := manifest{ctx, dir, known, bufio.NewWriter(w)}
+		m := manifest{ctx, dir, known, map[string]bool{}, bufio.NewWriter(w)}
 		if err := filepath.WalkDir(dir, m.visit); err != nil {
 			return durable.Error(err, "read", dir)
+		}
+		for _, key := range slices.Sorted(maps.Keys(known)) {
+			if m.listed[key] {
+				continue
+			}
+			if err := m.line(known[key].SHA256, key); err != nil {
+				return err
+			}
 		}
 		return m.w.Flush()
 	})
 }
 
 type manifest struct {
-	ctx   context.Context
-	dir   string
-	known map[string]api.Segment
-	w     *bufio.Writer
+	ctx    context.Context
+	dir    string
+	known  map[string]api.Segment
+	listed map[string]bool // of these
+	w      *bufio.Writer
 }
 
 func (m manifest) visit(path string, e fs.DirEntry, err error) error {
@@ -76,6 +88,7 @@ func (m manifest) visit(path string, e fs.DirEntry, err error) error {
 	if err != nil {
 		return err
 	}
+	m.listed[rel] = true
 	return m.line(sum, rel)
 }
 

@@ -59,6 +59,14 @@ func TestManifest(t *testing.T) {
 		t.Errorf("%d lines:\n%s", len(lines), b)
 	}
 	checkSums(t, dir)
+	lost := append(segments, api.Segment{Object: "warc/lost.warc.gz", State: api.SegmentStored, Bytes: 1, SHA256: [32]byte{2}})
+	if err := Manifest(t.Context(), dir, lost); err != nil {
+		t.Fatal(err)
+	}
+	with, err := os.ReadFile(filepath.Join(dir, ManifestFile))
+	if err != nil || !strings.HasSuffix(string(with), fmt.Sprintf("\n%x  warc/lost.warc.gz\n", [32]byte{2})) || !strings.HasPrefix(string(with), string(b)) {
+		t.Errorf("a stored segment that is gone: %v\n%s", err, with)
+	}
 	// Written again it says the same: it does not list itself.
 	if err := Manifest(t.Context(), dir, nil); err != nil {
 		t.Fatal(err)

@@ -174,4 +174,6 @@ type Segment struct {
 	State  string           `json:"state"`          // open, sealed, stored
 	Bytes  int64            `json:"bytes"`
 	SHA256 string           `json:"sha256,omitempty"`
+
+	Problem string `json:"problem,omitempty"` // it is not as it was stored
 }

@@ -186,7 +186,11 @@ func TestGrows(t *testing.T) {
 		{"domain", "http://x.a.test/", false},
 		{"any", "http://b.test/", false},
 	} {
-		if got := grows(scope.Rules{Kind: c.kind, Seeds: []string{"http://a.test/d/"}, MaxHops: 0}, c.to); got != c.want {
+		area, err := scope.Compile(scope.Rules{Kind: c.kind, Seeds: []string{"http://a.test/d/"}, MaxHops: scope.NoLimit})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := grows(area, c.to); got != c.want {
 			t.Errorf("%s, to %s: %v", c.kind, c.to, got)
 		}
 	}

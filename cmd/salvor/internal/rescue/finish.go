@@ -46,6 +46,18 @@ func (r *rescue) takeSample(urls, bytes int64) {
 	m.Runs[len(m.Runs)-1].Seen = time.Now()
 }
 
+// stoppedNow remembers where a run ended that was stopped at once: the next
+// report plots it. What the counters said last must do, and the log counts as
+// reported no further than before.
+func (r *rescue) stoppedNow() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.takeSample(r.shown.Captures, r.shown.Bytes)
+	run := &r.memory.Runs[len(r.memory.Runs)-1]
+	run.End, run.Why = time.Now(), string(job.Interrupted)
+	return r.memory.save(r.job.Dir)
+}
+
 func firstError(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {

@@ -16,9 +16,12 @@ import (
 // as a whole before anything depends on it.
 type memory struct {
 	Scope    string   `json:"scope"`              // fingerprint of the scope in force
-	Moved    []move   `json:"moved,omitempty"`    // seeds that redirected, in order
+	Moved    []move   `json:"moved,omitempty"`    // of older archives: the file of moves has them
 	Excludes []string `json:"excludes,omitempty"` // live rules of DIR/control last in force
+	Narrowed bool     `json:"narrowed,omitempty"` // what is queued may not belong any more
+	Loosened bool     `json:"loosened,omitempty"` // what was excluded may belong again
 	Widened  bool     `json:"widened,omitempty"`  // links that were left outside may belong now
+	Judged   int      `json:"judged,omitempty"`   // moves of seeds that the last rescan knew
 	Rated    []string `json:"rated,omitempty"`    // hosts that DIR/control/rate gave a ceiling of their own
 	Runs     []span   `json:"runs"`               // of the archive, this one last
 	Samples  []sample `json:"samples,omitempty"`  // of throughput, all runs
@@ -28,12 +31,6 @@ type memory struct {
 
 	LogOffset   int64 `json:"log_offset"`   // of crawl.log: lines before it were reported
 	LogArchived int64 `json:"log_archived"` // of crawl.log: what is in a segment
-}
-
-// move is a seed's redirect: its target is a seed too.
-type move struct {
-	From string `json:"from"`
-	To   string `json:"to"`
 }
 
 // span is one run.

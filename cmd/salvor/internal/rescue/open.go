@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -35,15 +36,19 @@ type rescue struct {
 	node     *coordinator.Node
 	crawl    api.Crawl
 	memory   memory // what the state directory remembers beside the frontier
+	moves    *moves
 	scope    *scope.Scope
+	area     *scope.Scope // of the seeds alone
+	chores   *chores
 	log      *crawllog.Writer
 	client   *fetch.Client
 	pool     *warc.Pool
 	recovery warc.Recovery
 	worker   *crawler.Worker
 
-	// mu guards memory, scope and crawl once the worker runs. Its goroutines move
-	// seeds; all else that changes them is done by the one that watches.
+	// mu guards memory, moves, scope and crawl once the worker runs. Its goroutines
+	// move seeds, and chores remember what they did; all else that changes them is
+	// done by the goroutine that watches.
 	mu      sync.Mutex
 	begun   time.Time
 	phase   progress.Phase
@@ -54,13 +59,17 @@ type rescue struct {
 	detail  string
 	before  int64 // bytes of earlier runs
 	widened int   // how often the scope grew in this run
-	narrow  bool  // queued items may not belong any more
+
+	unscoped    int // targets of seeds' redirects that are not in scope yet
+	compiled    time.Time
+	compileTook time.Duration
+	missing     map[string]string // what is wrong with a stored segment, by its key
 }
 
 // open opens or makes everything the job needs. Nothing is left open when it
 // fails.
 func open(ctx context.Context, j job.Job) (r *rescue, err error) {
-	r = &rescue{job: j, begun: time.Now(), phase: progress.Starting, refused: map[string]string{}}
+	r = &rescue{job: j, begun: time.Now(), phase: progress.Starting, refused: map[string]string{}, chores: newChores()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, r.close(context.WithoutCancel(ctx), false))
@@ -68,7 +77,7 @@ func open(ctx context.Context, j job.Job) (r *rescue, err error) {
 	}()
 	r.show(progress.Starting)
 	for _, step := range []func(context.Context) error{
-		r.openStore, r.openNode, r.openCrawl, r.openLog, r.openClient, r.openPool, r.openWorker,
+		r.openStore, r.openNode, r.openCrawl, r.checkStored, r.openLog, r.openClient, r.openPool, r.openWorker,
 	} {
 		if err := step(ctx); err != nil {
 			return r, err
@@ -88,6 +97,9 @@ func (r *rescue) close(ctx context.Context, clean bool) (err error) {
 	}
 	if r.log != nil {
 		err = errors.Join(err, r.log.Close())
+	}
+	if r.moves != nil {
+		err = errors.Join(err, r.moves.close())
 	}
 	if r.node != nil && clean {
 		err = errors.Join(err, r.node.Close(ctx))
@@ -112,10 +124,15 @@ func (r *rescue) openCrawl(ctx context.Context) (err error) {
 	if err := r.memory.load(r.job.Dir); err != nil {
 		return err
 	}
+	if r.moves, err = openMoves(r.job.Dir, r.memory.Moved); err != nil {
+		return err
+	}
+	r.memory.Moved = nil
+	r.memory.Widened = r.memory.Widened || r.moves.widen(r.memory.Judged)
 	r.memory.Runs = append(r.memory.Runs, span{Begin: r.begun, Seen: r.begun})
 	s := &r.job.Settings
 	c := api.Crawl{
-		Name: fmt.Sprintf("round-%d", r.job.Round), State: salvor.CrawlRunning, Canon: canon.Version, Scope: 1,
+		Name: roundName(r.job.Round), State: salvor.CrawlRunning, Canon: canon.Version, Scope: 1,
 		Ceiling: s.Pace(), Start: startPace(s), Tries: uint16(s.Tries), Created: time.Now().UnixMilli(),
 	}
 	if c.Settings, err = json.Marshal(s); err != nil {
@@ -128,11 +145,20 @@ func (r *rescue) openCrawl(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if r.scope, err = scope.Compile(r.scopeRules()); err != nil {
+	was := r.memory.Excludes
+	if !r.job.Orders.ExcludeUnread {
+		r.memory.setExcludes(textsOf(r.job.Orders.Exclude))
+	}
+	if err := r.compile(); err != nil {
 		return err
 	}
-	return r.adopt(ctx, found, c)
+	if err := r.tellEnded(without(was, r.memory.Excludes)); err != nil {
+		return err
+	}
+	return r.adopt(ctx, found, c, !slices.Equal(was, r.memory.Excludes))
 }
+
+func roundName(n int) string { return fmt.Sprintf("round-%d", n) }
 
 // startPace is what a host begins with: two requests a second, less where the
 // ceiling is lower.
@@ -143,17 +169,33 @@ func startPace(s *job.Settings) salvor.Pace {
 	return min(salvor.PerSecond(2), s.Pace())
 }
 
+// tellEnded says which live rules ended while nothing ran: nobody saw them go.
+func (r *rescue) tellEnded(rules []string) error {
+	var what []string
+	for _, x := range rules {
+		what = append(what, "exclude: removed "+x)
+		r.notice(progress.Note, "control", "", "control: exclude: removed "+x)
+	}
+	return r.job.Dir.LogChange(time.Now(), what...)
+}
+
 // adopt brings a crawl that was found up to this run's settings. A scope that
-// differs from the stored one gets a new version, so that everybody judges anew.
-func (r *rescue) adopt(ctx context.Context, found, want api.Crawl) error {
+// differs from the stored one, by its live rules too, gets a new version, so
+// that everybody judges anew.
+func (r *rescue) adopt(ctx context.Context, found, want api.Crawl, live bool) error {
 	want.ID, want.HashKey, want.Created, want.Scope = found.ID, found.HashKey, found.Created, found.Scope
 	if !r.job.Settings.Deadline.IsZero() {
 		want.Deadline = r.job.Settings.Deadline.UnixMilli()
 	}
 	print := r.scopePrint()
-	if print != r.memory.Scope && r.memory.Scope != "" {
+	other := print != r.memory.Scope
+	switch {
+	case r.memory.Scope == "": // the first run: nothing is known yet
+		r.memory.Narrowed, r.memory.Loosened = false, false
+	case other || live:
 		want.Scope++
-		r.memory.Widened, r.narrow = true, true
+		r.memory.Widened = r.memory.Widened || other
+		r.memory.Narrowed = r.memory.Narrowed || other
 	}
 	r.crawl = want
 	if err := r.node.SetCrawl(ctx, want); err != nil {
@@ -173,7 +215,7 @@ func (r *rescue) openClient(context.Context) (err error) {
 	if err := os.MkdirAll(spool, 0o755); err != nil {
 		return err
 	}
-	r.client, err = fetch.New(fetchConfig(&r.job.Settings, spool))
+	r.client, err = fetch.New(fetchConfig(&r.job.Settings, r.job.Seeds, spool))
 	return err
 }
 
@@ -193,7 +235,7 @@ func (r *rescue) openPool(ctx context.Context) (err error) {
 	for _, m := range r.recovery.Segments {
 		r.memory.Mended = append(r.memory.Mended, mended{Segment: m.Name, Cut: m.Cut, Records: int64(m.Entries)})
 		if m.Cut > 0 || m.Lost > 0 {
-			r.notice(progress.Note, "segment_mended", "", fmt.Sprintf("mended %s: %d bytes of incomplete records cut off", m.Name, m.Cut))
+			r.notice(progress.Note, "segment_mended", "", fmt.Sprintf("mended %s: %s of incomplete records cut off", m.Name, progress.Counted(m.Cut, "byte")))
 		}
 	}
 	return err
@@ -214,7 +256,8 @@ func filePrefix(s string) string {
 const (
 	// writers is how many segments are open at once: two keep two cores busy.
 	writers = 2
-	// segmentAge seals a segment on one machine (architecture 7).
+	// segmentAge seals a segment: what a lost disk can take with it that was not
+	// copied elsewhere stays below an hour's work.
 	segmentAge = time.Hour
 )
 
@@ -244,6 +287,9 @@ func (r *rescue) originals() (*cdx.Originals, error) {
 		return nil, err
 	}
 	for _, n := range names {
+		if !r.whole(n) {
+			continue
+		}
 		if err := loadOriginals(o, n); err != nil {
 			return nil, fmt.Errorf("read payload digests of %s: %w", n, err)
 		}

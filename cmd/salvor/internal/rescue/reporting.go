@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/url"
 	"os"
 	"runtime"
@@ -176,6 +175,8 @@ func (r *rescue) extra() report.Extra {
 	if changes, err := r.job.Dir.Changes(); err == nil {
 		x.Notes = changes
 	}
+	x.Missing = r.missing
+	x.Notes = append(r.missingNotes(), x.Notes...)
 	return x
 }
 
@@ -205,7 +206,7 @@ func (r *rescue) seedRows() []report.Seed {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	moved := map[string]string{}
-	for _, m := range r.memory.Moved {
+	for _, m := range r.moves.list {
 		moved[m.From] = m.To
 	}
 	rows := make([]report.Seed, 0, len(r.job.Seeds))
@@ -249,20 +250,11 @@ func (r *rescue) excludeRules() []report.Exclude {
 	return out
 }
 
-// settingLines are the settings as the command line spells them. Secrets do
-// not marshal.
-func settingLines(s *job.Settings) []report.Setting {
-	b, err := json.Marshal(s)
-	var m map[string]any
-	if err != nil || json.Unmarshal(b, &m) != nil {
-		return nil
-	}
-	var out []report.Setting
-	for _, k := range slices.Sorted(maps.Keys(m)) {
-		v, err := json.Marshal(m[k])
-		if err == nil {
-			out = append(out, report.Setting{Name: "--" + strings.ReplaceAll(k, "_", "-"), Value: strings.Trim(string(v), `"`)})
-		}
+// settingLines are the settings as the command line spells them, without
+// secrets.
+func settingLines(s *job.Settings) (out []report.Setting) {
+	for _, f := range s.Flags() {
+		out = append(out, report.Setting{Name: "--" + f.Name, Value: f.Value})
 	}
 	return out
 }

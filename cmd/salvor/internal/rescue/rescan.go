@@ -21,10 +21,10 @@ import (
 
 // rescan judges the links of every stored page by the scope of now: a scope
 // that grew lets in what was left outside, and what was never offered
-// (protocol 3). Where metadata records were switched off there is nothing to read.
+// (docs/protocol.md 3). Where metadata records were switched off there is nothing to read.
 func (r *rescue) rescan(ctx context.Context) error {
 	r.mu.Lock()
-	grown := r.widened
+	grown, moved := r.widened, len(r.moves.list)
 	r.mu.Unlock()
 	r.notice(progress.Note, "rescan", "", "the scope grew: the links of all stored pages are judged again")
 	if err := r.pool.Seal(ctx); err != nil { // pages of open segments have links too
@@ -36,6 +36,7 @@ func (r *rescue) rescan(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.memory.Widened = r.widened != grown // it may have grown again meanwhile
+	r.memory.Judged = moved
 	return r.memory.save(r.job.Dir)
 }
 
@@ -54,6 +55,11 @@ func (r *rescue) rescanAll(ctx context.Context) error {
 
 func (r *rescue) rescanSegment(ctx context.Context, name string) error {
 	var offers []api.Offer
+	flush := func() error {
+		_, err := r.discover(ctx, offers)
+		offers = offers[:0]
+		return err
+	}
 	err := eachMetadata(ctx, name, func(url string, m *warc.Metadata) error {
 		more, err := r.admitted(ctx, url, m)
 		if err != nil {
@@ -63,13 +69,12 @@ func (r *rescue) rescanSegment(ctx context.Context, name string) error {
 		if len(offers) < seedPiece {
 			return nil
 		}
-		defer func() { offers = offers[:0] }()
-		return r.discover(ctx, offers)
+		return flush()
 	})
 	if err != nil {
 		return fmt.Errorf("read the links stored in %s: %w", name, err)
 	}
-	return r.discover(ctx, offers)
+	return flush()
 }
 
 // admitted are a stored page's links that belong now.

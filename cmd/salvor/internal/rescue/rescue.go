@@ -12,6 +12,8 @@ import (
 	"errors"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"salvor"
 	"salvor/cmd/salvor/internal/job"
 	"salvor/cmd/salvor/internal/progress"
@@ -48,7 +50,7 @@ func (r *rescue) run(ctx context.Context) (job.Result, error) {
 	r.show(progress.Crawling)
 	reason, err := r.work(ctx)
 	if ctx.Err() != nil {
-		return job.Result{Reason: job.Interrupted, Final: r.snapshot(ctx)}, nil
+		return job.Result{Reason: job.Interrupted, Final: r.shown}, r.stoppedNow()
 	}
 	if err != nil && salvor.ClassOf(err) != salvor.Exhausted {
 		return job.Result{}, err
@@ -60,14 +62,24 @@ func (r *rescue) run(ctx context.Context) (job.Result, error) {
 	return r.finish(ctx, reason)
 }
 
-// work runs the worker and watches it.
+// work runs the worker, and beside it what a changed scope left to do, and
+// watches both. They have ended when it returns.
 func (r *rescue) work(ctx context.Context) (job.Reason, error) {
-	w := watch{rescue: r, tick: time.NewTicker(watchEvery), bytes: r.shown.Bytes}
+	beside, leave := context.WithCancel(ctx)
+	w := watch{rescue: r, tick: time.NewTicker(watchEvery), bytes: r.shown.Bytes, leave: leave}
 	defer w.tick.Stop()
+	worked, chored := make(chan error, 1), make(chan error, 1)
+	var running errgroup.Group
+	defer func() {
+		leave()
+		_ = running.Wait() // their errors went through the channels
+	}()
 	if err := w.start(ctx); err != nil {
 		return "", err
 	}
-	worked := make(chan error, 1)
-	go func() { worked <- r.worker.Run(ctx) }()
-	return w.until(ctx, worked)
+	r.askChores()
+	swept := make(chan struct{})
+	running.Go(func() error { chored <- r.doChores(beside, swept); return nil })
+	running.Go(func() error { <-swept; worked <- r.worker.Run(ctx); return nil })
+	return w.until(ctx, worked, chored)
 }

@@ -3,6 +3,7 @@ package rescue
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"salvor"
 	"salvor/api"
@@ -17,22 +18,11 @@ import (
 // seedPiece is how many seeds are offered in one call.
 const seedPiece = 1000
 
-// seed offers every seed, and does what the run was asked to do before
-// anything is fetched: queue outcomes again, judge anew what a changed scope
-// touches. Seeds that are known change nothing.
+// seed offers every seed, and queues again what the run was asked to. Seeds
+// that are known change nothing.
 func (r *rescue) seed(ctx context.Context) error {
 	if err := r.offerSeeds(ctx); err != nil {
 		return err
-	}
-	if r.narrow {
-		if err := r.sweep(ctx); err != nil {
-			return err
-		}
-	}
-	if r.memory.Widened {
-		if err := r.rescan(ctx); err != nil {
-			return err
-		}
 	}
 	return r.retry(ctx)
 }
@@ -46,12 +36,15 @@ func (r *rescue) offerSeeds(ctx context.Context) error {
 		}
 		offers = append(offers, r.seedOffer(u, r.scope.Seed(u), ""))
 	}
-	for _, m := range r.memory.Moved {
+	for _, m := range r.moves.list {
 		if u, err := canon.Parse(m.To); err == nil {
 			offers = append(offers, r.seedOffer(u, r.scope.SeedRedirect(u), m.From))
 		}
 	}
-	return r.discover(ctx, offers)
+	if _, err := r.discover(ctx, offers); err != nil {
+		return fmt.Errorf("queue seeds: %w", err)
+	}
+	return nil
 }
 
 func (r *rescue) seedOffer(u canon.URL, d scope.Decision, via string) api.Offer {
@@ -62,17 +55,45 @@ func (r *rescue) seedOffer(u canon.URL, d scope.Decision, via string) api.Offer 
 	return o
 }
 
-func (r *rescue) discover(ctx context.Context, offers []api.Offer) error {
-	offers = crawler.WithRobots(r.crawl, offers)
+// discover offers items, and counts those that are queued now and were not
+// before. They are judged by the scope of an earlier moment: where another one
+// came into force meanwhile, they are judged again.
+func (r *rescue) discover(ctx context.Context, offers []api.Offer) (queued int64, err error) {
+	_, crawl := r.rules()
+	offers = crawler.WithRobots(crawl, offers)
 	for len(offers) > 0 {
 		n := min(seedPiece, len(offers))
-		d := api.Discovery{Crawl: r.crawl.ID, Scope: r.crawl.Scope, Items: offers[:n]}
-		if _, err := r.node.Discover(ctx, api.Call{}, d); err != nil {
-			return fmt.Errorf("queue seeds: %w", err)
+		results, err := r.node.Discover(ctx, api.Call{}, api.Discovery{Crawl: crawl.ID, Scope: crawl.Scope, Items: offers[:n]})
+		if s, now := r.rules(); salvor.ClassOf(err) == salvor.Conflict && now.Scope != crawl.Scope {
+			crawl, offers = now, judgeAgain(s, offers)
+			continue
+		}
+		if err != nil {
+			return queued, err
+		}
+		for i, x := range results {
+			if (x == api.New || x == api.Readmitted) && offers[i].Class != salvor.ClassRobots {
+				queued++
+			}
 		}
 		offers = offers[n:]
 	}
-	return nil
+	return queued, nil
+}
+
+// judgeAgain leaves of some offers what the scope of now has an interest in.
+func judgeAgain(s *scope.Scope, offers []api.Offer) (out []api.Offer) {
+	for _, o := range offers {
+		d := s.Recheck(o.Item)
+		o.Excluded = ""
+		if !d.In {
+			o.Excluded = d.Rule
+		}
+		if d.In || d.Record {
+			out = append(out, o)
+		}
+	}
+	return out
 }
 
 // retry queues settled items again, as --retry asks.
@@ -82,7 +103,7 @@ func (r *rescue) retry(ctx context.Context) error {
 	}
 	n, err := r.node.Reopen(ctx, api.Reopen{Crawl: r.crawl.ID, Outcomes: r.job.Retry, Reason: "--retry"})
 	if err == nil {
-		r.notice(progress.Note, "reopened", "", fmt.Sprintf("queued %d URLs again", n))
+		r.notice(progress.Note, "reopened", "", "queued "+progress.Counted(n, "URL")+" again")
 	}
 	return err
 }
@@ -92,41 +113,78 @@ func (r *rescue) retry(ctx context.Context) error {
 func (r *rescue) seedMoved(ctx context.Context, from, to string) (*scope.Scope, uint32, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, m := range r.memory.Moved {
-		if m.To == to {
-			return r.scope, r.crawl.Scope, nil
-		}
+	if r.moves.to[to] {
+		return r.scope, r.crawl.Scope, nil
 	}
-	if grows(r.scopeRules(), to) && !r.pristine(ctx) {
+	m := move{From: from, To: to}
+	grows := grows(r.area, to)
+	m.Widens = grows && !r.pristine(ctx)
+	if err := r.moves.add(m); err != nil {
+		return nil, 0, err
+	}
+	if m.Widens { // the file of moves says so too, so that a kill does not lose it
 		r.memory.Widened = true
 		r.widened++
 	}
-	r.memory.Moved = append(r.memory.Moved, move{from, to})
-	s, err := scope.Compile(r.scopeRules())
-	if err != nil {
-		return nil, 0, err
+	if grows {
+		r.unscoped++
+		if err := r.renewScope(false); err != nil {
+			return nil, 0, err
+		}
 	}
-	r.memory.Scope = r.scopePrint()
-	if err := r.memory.save(r.job.Dir); err != nil {
-		return nil, 0, err
-	}
-	r.scope = s
 	r.notice(progress.Note, "seed_moved", "", fmt.Sprintf("seed %s redirects to %s, which is a seed too now", from, to))
-	return s, r.crawl.Scope, nil
+	return r.scope, r.crawl.Scope, nil
 }
 
-// grows reports whether a seed lies outside what the other seeds span. Most
-// redirects of seeds lead from http to https, or to the www. host: these let
-// nothing in that was left outside before.
-func grows(rules scope.Rules, seed string) bool {
-	s, err := scope.Compile(scope.Rules{Kind: rules.Kind, Seeds: rules.Seeds, MaxHops: scope.NoLimit})
-	u, uerr := canon.Parse(seed)
-	return err != nil || uerr != nil || !s.Decide(scope.Parent{}, extract.Page, u).In
+const (
+	// fewSeeds are compiled in no time.
+	fewSeeds = 256
+	// renewShare of the time at most goes into compiling scopes anew.
+	renewShare = 20
+)
+
+// renewScope takes the targets of seeds' redirects into the scope. That costs
+// as much as there are seeds, and tens of thousands may move one after the
+// other: then those that moved since wait for each other. What their pages link
+// to is judged without them meanwhile, and again when the links of all stored
+// pages are: each of them widens the scope.
+func (r *rescue) renewScope(now bool) error {
+	if r.unscoped == 0 {
+		return nil
+	}
+	few := len(r.job.Seeds)+len(r.moves.list) < fewSeeds
+	if !now && !few && time.Since(r.compiled) < renewShare*r.compileTook {
+		return nil
+	}
+	return r.compile()
+}
+
+// scopeMoves has the worker judge by the newest scope. Of two that are handed
+// to it at the same time the older one may have come last.
+func (r *rescue) scopeMoves(now bool) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.renewScope(now); err != nil {
+		return err
+	}
+	r.worker.SetScope(r.scope, r.crawl.Scope)
+	return nil
+}
+
+// grows reports whether a seed lies outside the area that the other seeds
+// span. Most redirects of seeds lead from http to https, or to the www. host:
+// these let nothing in that was left outside before.
+func grows(area *scope.Scope, seed string) bool {
+	u, err := canon.Parse(seed)
+	return err != nil || !area.Decide(scope.Parent{}, extract.Page, u).In
 }
 
 // pristine reports whether only one seed is known so far, with the targets of
 // its redirects and their robots.txt: nothing can have been left outside yet.
 func (r *rescue) pristine(ctx context.Context) bool {
+	if len(r.job.Seeds) != 1 {
+		return false
+	}
 	origins := map[string]bool{}
 	seeds := r.scopeRules().Seeds
 	for _, s := range seeds {
@@ -137,7 +195,7 @@ func (r *rescue) pristine(ctx context.Context) bool {
 		origins[u.Origin] = true
 	}
 	t, err := r.node.Totals(ctx, r.crawl.ID)
-	return err == nil && len(r.job.Seeds) == 1 && t.Accepted == int64(len(seeds)+len(origins))
+	return err == nil && t.Accepted == int64(len(seeds)+len(origins))
 }
 
 // troubles are the seeds that got no answer of any server.

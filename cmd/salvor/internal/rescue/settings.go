@@ -4,16 +4,19 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"salvor/cmd/salvor/internal/job"
+	"salvor/crawler/canon"
 	"salvor/crawler/fetch"
 	"salvor/warc"
 )
 
 // fetchConfig is what the settings mean for the recording transport.
-func fetchConfig(s *job.Settings, spool string) fetch.Config {
+func fetchConfig(s *job.Settings, seeds []job.Seed, spool string) fetch.Config {
 	c := fetch.Config{
-		UserAgent: s.UserAgent, AllowNet: s.AllowNet, BindAddress: s.BindAddress, Proxy: proxyURL(s),
+		SensitiveFor: hostsOf(seeds),
+		UserAgent:    s.UserAgent, AllowNet: s.AllowNet, BindAddress: s.BindAddress, Proxy: proxyURL(s),
 		TLSVerify: s.TLSVerify, PerOrigin: s.PerOrigin, Connections: s.Connections, LimitRate: s.LimitRate,
 		MaxBody: s.MaxBody, SpoolDir: spool,
 	}
@@ -24,6 +27,20 @@ func fetchConfig(s *job.Settings, spool string) fetch.Config {
 		c.Cookies = append(c.Cookies, cookie(k))
 	}
 	return c
+}
+
+// hostsOf tells the hosts of the seeds that a person named, a leading www. aside,
+// from all others: an image, a link or a redirect, be it a seed's, may lead to
+// anybody, and must not hand over the operator's credentials there.
+func hostsOf(seeds []job.Seed) func(host string) bool {
+	bare := func(host string) string { return strings.TrimPrefix(strings.Trim(host, "[]"), "www.") }
+	named := map[string]bool{}
+	for _, s := range seeds {
+		if u, err := canon.Parse(s.URL); err == nil {
+			named[bare(u.Host)] = true
+		}
+	}
+	return func(host string) bool { return named[bare(host)] }
 }
 
 // cookie is in the form in which fetch reads them: a leading dot says that

@@ -33,12 +33,16 @@ func (r *rescue) pausedNow(on bool) {
 func (r *rescue) update(ctx context.Context, t api.Totals) {
 	r.shown = fromTotals(t)
 	r.shown.Phase = r.phase
+	if p, busy := r.chores.phase(); busy && r.phase == progress.Crawling {
+		r.shown.Phase = p
+	}
 	if r.phase != progress.Ended {
 		r.shown.Bytes = r.received(t)
 	}
 	r.shown.Errors = r.worker.Stats().Errors
 	r.shown.Hosts = r.hosts(ctx)
 	r.shown.Spool = r.pool.Spooled()
+	r.shown.SpoolMax = r.spoolMax(r.shown.Spool)
 	if segs, err := r.node.Segments(ctx); err == nil {
 		r.shown.Sealed = 0
 		for _, s := range segs {
@@ -84,9 +88,9 @@ func (r *rescue) hosts(ctx context.Context) []progress.Host {
 	for _, h := range hs {
 		p := progress.Host{
 			Name: h.Name, Open: h.Totals.Open(), Saved: h.Totals.Outcomes[salvor.Saved],
-			Captures: h.Totals.Captures, Rate: h.Rate.PerSecond(), Why: h.Note,
+			Captures: h.Totals.Captures, Rate: allowed(h).PerSecond(), Why: h.Note,
 		}
-		if h.Rate >= salvor.Unlimited {
+		if allowed(h) >= salvor.Unlimited {
 			p.Rate = 0
 		}
 		if until := time.UnixMilli(h.Blocked); h.Blocked > 0 && until.After(time.Now()) && p.Why == "" {
@@ -95,6 +99,15 @@ func (r *rescue) hosts(ctx context.Context) []progress.Host {
 		out = append(out, p)
 	}
 	return out
+}
+
+// allowed is what a host may be asked now: a budget that stands above a new
+// ceiling comes down only with the next answer.
+func allowed(h api.Host) salvor.Pace {
+	if h.Ceiling > 0 {
+		return min(h.Rate, h.Ceiling)
+	}
+	return h.Rate
 }
 
 // notice tells the operator something.

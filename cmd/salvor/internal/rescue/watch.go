@@ -2,7 +2,6 @@ package rescue
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -30,6 +29,7 @@ type watch struct {
 	sampled  time.Time
 	bytes    int64 // captured at the look before
 	drainSig <-chan struct{}
+	leave    context.CancelFunc // ends the chores
 }
 
 // start obeys the orders that are there already, so that nothing is fetched
@@ -53,12 +53,18 @@ func (w *watch) order(ctx context.Context, c control.Change) {
 }
 
 // until waits for the worker's end.
-func (w *watch) until(ctx context.Context, worked <-chan error) (job.Reason, error) {
+func (w *watch) until(ctx context.Context, worked, chored <-chan error) (job.Reason, error) {
 	w.drainSig = w.job.Drain
 	for {
 		select {
 		case err := <-worked:
 			return w.ended(ctx, err)
+		case err := <-chored:
+			chored = nil
+			if err != nil {
+				w.worker.Drain()
+				return "", firstError(<-worked, err)
+			}
 		case <-w.drainSig:
 			w.drainSig = nil
 			w.drain(job.Interrupted)
@@ -90,6 +96,7 @@ func (w *watch) drain(why job.Reason) {
 		w.show(progress.Draining)
 	}
 	w.cutAt = time.Now().Add(grace(why))
+	w.leave()
 	w.worker.Drain()
 }
 
@@ -111,7 +118,7 @@ func (w *watch) look(ctx context.Context) error {
 	}
 	w.update(ctx, t)
 	w.checkRoom(w.received(t))
-	if err := w.sample(t); err != nil {
+	if err := firstError(w.sample(t), w.scopeMoves(false)); err != nil {
 		return err
 	}
 	switch {
@@ -120,7 +127,7 @@ func (w *watch) look(ctx context.Context) error {
 			w.worker.Cut()
 		}
 	case w.finished(t):
-		return w.done(ctx)
+		return w.done()
 	case !w.job.Settings.Deadline.IsZero() && time.Now().After(w.job.Settings.Deadline):
 		w.drain(job.Deadline)
 	case w.limited(t):
@@ -130,11 +137,12 @@ func (w *watch) look(ctx context.Context) error {
 }
 
 // finished needs two looks in a row that show nothing open and nothing newly
-// accepted (protocol 7).
+// accepted (docs/protocol.md 7), and that all chores are done: they may find
+// more.
 func (w *watch) finished(t api.Totals) bool {
 	was := w.idle
 	w.idle = nil
-	if t.Open() > 0 || t.Accepted == 0 {
+	if t.Open() > 0 || t.Accepted == 0 || !w.chores.idle() {
 		return false
 	}
 	w.idle = &t
@@ -143,7 +151,10 @@ func (w *watch) finished(t api.Totals) bool {
 
 // done ends the crawl, unless the scope grew since stored pages were judged:
 // what they link to may belong now.
-func (w *watch) done(ctx context.Context) error {
+func (w *watch) done() error {
+	if err := w.scopeMoves(true); err != nil {
+		return err
+	}
 	w.mu.Lock()
 	widened := w.memory.Widened
 	w.mu.Unlock()
@@ -152,28 +163,9 @@ func (w *watch) done(ctx context.Context) error {
 		return nil
 	}
 	w.idle = nil
-	if end := w.job.Settings.Deadline; !end.IsZero() {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadlineCause(ctx, end, errDrained)
-		defer cancel()
-	}
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	go func() { // reading everything may take long
-		select {
-		case <-w.job.Drain:
-			stop(errDrained)
-		case <-ctx.Done():
-		}
-	}()
-	err := w.rescan(ctx)
-	if context.Cause(ctx) == errDrained {
-		return nil // the next run does it
-	}
-	return err
+	w.chores.ask(rescanning)
+	return nil
 }
-
-var errDrained = errors.New("drained")
 
 // limited compares with what this archive may hold in all. The worker keeps
 // the limit of URLs exactly; bytes overshoot by what is under way.
@@ -206,6 +198,9 @@ func (w *watch) obey(ctx context.Context, c control.Change) error {
 	w.client.SetPerOrigin(n)
 	if err := w.setRates(ctx, s.Rates); err != nil {
 		return err
+	}
+	if s.ExcludeUnread { // what it said before stays in force
+		return nil
 	}
 	return w.exclude(ctx, s.Exclude)
 }
