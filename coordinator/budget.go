@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
@@ -121,12 +122,49 @@ func (n *Node) judge(r *reign, reports []api.HostFeedback) ([]frontier.SetBudget
 	return changes, errs
 }
 
+// release forgets that a host's ceiling is its robots.txt's: somebody set it.
+func (b *budgets) release(host string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p := b.hosts[host]; p != nil {
+		p.delay = 0
+	}
+}
+
 // SetCeiling implements api.Coordinator. For a host, 0 takes its own ceiling
-// away.
+// away. What stood there of a Crawl-delay was the reason of the ceiling before.
 func (n *Node) SetCeiling(ctx context.Context, crawl salvor.CrawlID, host string, p salvor.Pace) error {
 	if p == 0 && host == "" {
 		return salvor.Errorf(salvor.Invalid, "coordinator: a ceiling of 0 requests a second would never end").
 			WithHint("Pause the crawl instead.")
 	}
-	return n.change1(ctx, &frontier.SetBudget{Crawl: crawl, Host: host, Ceiling: &p})
+	r, err := n.leader(ctx)
+	if err != nil {
+		return err
+	}
+	b := frontier.SetBudget{Crawl: crawl, Host: host, Ceiling: &p}
+	if host != "" {
+		if b.Note, err = n.staleNote(crawl, host); err != nil {
+			return err
+		}
+	}
+	if err := n.change1(ctx, &b); err != nil {
+		return err
+	}
+	r.budgets.release(host)
+	return nil
+}
+
+// staleNote clears a host's note if it speaks of a Crawl-delay; nil leaves it.
+func (n *Node) staleNote(crawl salvor.CrawlID, host string) (*string, error) {
+	m, done, err := n.group.state.lend()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	h, err := m.Host(crawl, host)
+	if err == nil && strings.HasPrefix(h.Note, delayNote) {
+		return note(""), nil
+	}
+	return nil, nil // a host nobody offered has no note yet
 }

@@ -133,10 +133,6 @@ func (n *Node) Discover(ctx context.Context, c api.Call, d api.Discovery) ([]api
 		return nil, err
 	}
 	out := make([]api.Result, len(d.Items))
-	// Pieces go side by side, but a robots.txt before the pages it rules.
-	if err := n.robotsFirst(ctx, d, len(ends)); err != nil {
-		return nil, err
-	}
 	err = n.each(ctx, len(ends), func(ctx context.Context, i int) error {
 		from, to := span(ends, i)
 		part := d
@@ -152,31 +148,6 @@ func (n *Node) Discover(ctx context.Context, c api.Call, d api.Discovery) ([]api
 		return nil, err
 	}
 	return out, nil
-}
-
-// robotsFirst offers the robots.txt of a discovery that is cut in pieces. They
-// are offered again with their pages, which does no harm.
-func (n *Node) robotsFirst(ctx context.Context, d api.Discovery, pieces int) error {
-	if pieces < 2 {
-		return nil
-	}
-	var robots []api.Offer
-	for _, o := range d.Items {
-		if o.Class == salvor.ClassRobots {
-			robots = append(robots, o)
-		}
-	}
-	ends, err := piecesOf(len(robots), maxOffers, func(i int) int { return offerSize(&robots[i]) })
-	if err != nil {
-		return err
-	}
-	return n.each(ctx, len(ends), func(ctx context.Context, i int) error {
-		from, to := span(ends, i)
-		part := d
-		part.Items = robots[from:to]
-		_, err := commit[[]api.Result](ctx, n, api.Call{}, 0, &frontier.Discover{Discovery: part})
-		return err
-	})
 }
 
 // span is the i-th run of ends.

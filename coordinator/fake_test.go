@@ -29,6 +29,7 @@ type ledger struct {
 	applied int
 	blank   bool  // remembers no entries, for benchmarks
 	fail    error // of the next batch
+	full    error // of a flush
 }
 
 type page struct {
@@ -96,9 +97,19 @@ func (l *ledger) write(dir string) error {
 	return os.WriteFile(filepath.Join(dir, pageFile), b, 0o600)
 }
 
+// fill makes every later flush fail.
+func (l *ledger) fill(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.full = err
+}
+
 func (l *ledger) Flush() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.full != nil {
+		return l.full
+	}
 	return l.write(l.dir)
 }
 
@@ -164,6 +175,7 @@ func crash(t testing.TB, g *group[*ledger]) {
 	defer g.mu.Unlock()
 	must(t, g.stopRaft())
 	must(t, g.closeFiles())
+	g.once.Do(func() { close(g.ended) })
 }
 
 // entriesOf is what a group's machine holds.

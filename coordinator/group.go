@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
-	wal "github.com/hashicorp/raft-wal"
+	"github.com/hashicorp/raft-wal/types"
 
 	"salvor"
 	"salvor/storage/durable"
@@ -28,9 +28,11 @@ type group[M machine] struct {
 
 	mu   sync.RWMutex // held for reading by every use of raft and wal
 	raft *raft.Raft
-	wal  *wal.WAL
+	wal  *logStore
 
-	leading chan bool // Raft's word on leadership; Raft blocks until it is read
+	notices chan bool // Raft's word on leadership; Raft blocks until it is read
+	leading chan bool // the newest of them
+	ended   chan struct{}
 	dirty   atomic.Bool
 	grown   atomic.Int64 // bytes of log since the newest snapshot
 	watch   *watchdog
@@ -38,6 +40,7 @@ type group[M machine] struct {
 	term    termGuard
 	stop    context.CancelFunc
 	loops   sync.WaitGroup
+	once    sync.Once // ended is closed
 }
 
 // groupConfig is what differs between one voter, a cluster and a test.
@@ -53,6 +56,7 @@ type groupConfig[M machine] struct {
 	SnapshotEvery time.Duration
 	TrailingLogs  uint64
 	SegmentSize   int
+	LogFS         types.VFS // nil is the operating system's
 
 	Clock   Clock
 	Logger  *slog.Logger
@@ -74,10 +78,14 @@ const (
 
 // startGroup opens everything and starts Raft. At return it may not lead yet.
 func startGroup[M machine](c groupConfig[M]) (*group[M], error) {
-	g := &group[M]{c: c, log: c.Logger, leading: make(chan bool, 16), window: newWindow()}
+	g := &group[M]{c: c, log: c.Logger, window: newWindow()}
+	g.notices, g.leading, g.ended = make(chan bool, 16), make(chan bool), make(chan struct{})
+	go g.heed()
 	g.watch = &watchdog{clock: c.Clock, trip: make(chan struct{}, 1)}
 	if err := g.open(); err != nil {
-		return nil, errors.Join(err, g.closeFiles())
+		err = errors.Join(err, g.closeFiles())
+		g.once.Do(func() { close(g.ended) })
+		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	g.stop = cancel
@@ -129,10 +137,9 @@ func (g *group[M]) startRaft() error {
 	if err := durable.MkdirAll(dir); err != nil {
 		return err
 	}
-	logger := raftLogger(g.log)
-	w, err := wal.Open(dir, wal.WithLogger(logger), wal.WithSegmentSize(g.c.SegmentSize))
+	w, err := openLog(dir, g.c.LogFS, g.c.SegmentSize, raftLogger(g.log), g.c.OnStop)
 	if err != nil {
-		return durable.Error(err, "open log in", dir)
+		return err
 	}
 	g.wal = w
 	if err := g.checkLog(); err != nil {
@@ -173,7 +180,7 @@ func (g *group[M]) raftConfig() *raft.Config {
 	c := raft.DefaultConfig()
 	c.LocalID = g.c.ID
 	c.Logger = raftLogger(g.log)
-	c.NotifyCh = g.leading
+	c.NotifyCh = g.notices
 	c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = g.c.Timeout, g.c.Timeout, g.c.Timeout
 	c.MaxAppendEntries = maxAppend
 	// Unbuffered: an entry in a buffer at shutdown would never be answered.
@@ -224,6 +231,24 @@ func (g *group[M]) use(f func(r *raft.Raft) error) error {
 	return f(g.raft)
 }
 
+// heed passes Raft's word on leadership on, the newest only. It never waits for
+// who reads it: Raft's main loop waits for this one, and the reader for Raft's
+// main loop. It ends after Raft.
+func (g *group[M]) heed() {
+	var word bool
+	var to chan bool // nil while there is nothing new
+	for {
+		select {
+		case word = <-g.notices:
+			to = g.leading
+		case to <- word:
+			to = nil
+		case <-g.ended:
+			return
+		}
+	}
+}
+
 // stands is Raft's word on what this node is.
 func (g *group[M]) stands() raft.RaftState {
 	s := raft.Shutdown
@@ -246,7 +271,9 @@ func (g *group[M]) close() error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return errors.Join(g.stopRaft(), g.closeFiles())
+	err := errors.Join(g.stopRaft(), g.closeFiles())
+	g.once.Do(func() { close(g.ended) })
+	return err
 }
 
 // stopRaft ends Raft and its log. g.mu is held.

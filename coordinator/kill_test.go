@@ -75,9 +75,10 @@ func offerUntilKilled(dir, from string) error {
 }
 
 func killOffer(c api.Crawl, i int) api.Offer {
-	url := fmt.Sprintf("https://host-%d.example/%d", i%7, i)
+	origin := fmt.Sprintf("https://host-%d.example", i%7)
+	url := fmt.Sprintf("%s/%d", origin, i)
 	return api.Offer{Item: salvor.Item{
-		Key: salvor.ItemKey(c.HashKey, "GET", url, nil), Crawl: c.ID, Host: fmt.Sprintf("host-%d.example", i%7), URL: url, Band: salvor.BandPage,
+		Key: salvor.ItemKey(c.HashKey, "GET", url, nil), Crawl: c.ID, Host: fmt.Sprintf("host-%d.example", i%7), Origin: origin, URL: url, Band: salvor.BandPage,
 	}}
 }
 

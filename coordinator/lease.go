@@ -58,10 +58,21 @@ func (n *Node) grant(ctx context.Context, c api.Call, w api.Want) ([]api.Lease, 
 		return nil, ctxError(ctx.Err())
 	}
 	hosts, err := n.pick(w)
-	if err != nil || len(hosts) == 0 {
+	if err != nil || len(hosts) == 0 && !n.answered(c) {
 		return nil, err
 	}
 	return commit[[]api.Lease](ctx, n, c, 0, &frontier.Grant{Session: c.Session, Hosts: hosts})
+}
+
+// answered says whether a call was granted something before: then it is
+// repeated though nothing is ready now, and gets the same again.
+func (n *Node) answered(c api.Call) bool {
+	m, done, err := n.group.state.lend()
+	if err != nil {
+		return false
+	}
+	defer done()
+	return m.Answered(c.Session, request(c, 0))
 }
 
 // pick chooses from the hosts that are ready.
@@ -84,9 +95,27 @@ func (n *Node) pick(w api.Want) ([]frontier.GrantHost, error) {
 		if enough[h.Host] || !worthwhile(h) {
 			continue
 		}
-		out = append(out, frontier.GrantHost{Crawl: h.Crawl, Host: h.Host, Items: w.Items, Pace: h.Free})
+		out = append(out, frontier.GrantHost{Crawl: h.Crawl, Host: h.Host, Items: slice(h.Free, w.Items), Pace: h.Free})
 	}
 	return out, nil
+}
+
+const (
+	// leaseTime is for how long a lease's items last. A worker asks for a slow
+	// host's next lease when it starts the last item of this one, so this only
+	// bounds how much of a queue one worker keeps from the others.
+	leaseTime = time.Minute
+	// leastItems spares a very slow host a grant for every page.
+	leastItems = 8
+)
+
+// slice is how many items a lease of a pace gets.
+func slice(pace salvor.Pace, most int) int {
+	if pace >= salvor.Unlimited {
+		return most
+	}
+	n := uint64(pace) * uint64(leaseTime/time.Second) / 1000
+	return int(min(max(n, leastItems), uint64(most)))
 }
 
 // worthwhile refuses crumbs: what a growing budget leaves beside the leases

@@ -7,8 +7,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"salvor"
 	"salvor/api"
+	"salvor/coordinator/frontier"
 )
 
 // In a synctest bubble the clock is the bubble's and jumps when all wait.
@@ -56,7 +60,7 @@ func TestInheritedLeaseIsDatedFromTheReign(t *testing.T) {
 		n := start()
 		r := newRescue(t, n)
 		r.discover("a.example", 0, 5)
-		r.lease(api.Want{Hosts: 1, Items: 5})
+		l := r.lease(api.Want{Hosts: 1, Items: 5})[0]
 		must(t, n.Close(t.Context()))
 		time.Sleep(time.Hour) // the new leader does not know how long it was away
 		r.Node = start()
@@ -65,9 +69,21 @@ func TestInheritedLeaseIsDatedFromTheReign(t *testing.T) {
 		if r.totals().Leased != 5 {
 			t.Error("an inherited lease ended before its time")
 		}
+		hosts, err := r.Hosts(t.Context(), r.crawl.ID, 0)
+		must(t, err)
+		if hosts[0].Booked != l.Pace {
+			t.Errorf("%d of an inherited lease's pace %d are booked", hosts[0].Booked, l.Pace)
+		}
+		r.discover("a.example", 5, 10)
+		if more := r.lease(api.Want{Hosts: 1, Items: 5}); len(more) != 0 {
+			t.Errorf("its pace was granted again: %+v", more)
+		}
 		time.Sleep(2 * time.Second)
 		if r.totals().Leased != 0 {
 			t.Error("an inherited lease never ended")
+		}
+		if more := r.lease(api.Want{Hosts: 1, Items: 5}); len(more) != 1 {
+			t.Error("nothing is granted after it")
 		}
 	})
 }
@@ -175,5 +191,89 @@ func TestExtendPieces(t *testing.T) {
 	}
 	if next != h.Seen+1 || held != len(h.Leases) || len(pieces) < 2 {
 		t.Errorf("%d pieces up to %d with %d leases", len(pieces), next, held)
+	}
+}
+
+// A lease lasts for about a minute at its pace: who asks first does not keep a
+// slow host's queue from the others for hours.
+func TestSlice(t *testing.T) {
+	for _, c := range []struct {
+		pace       salvor.Pace
+		most, want int
+	}{
+		{salvor.PerSecond(0.03), 1000, leastItems},
+		{salvor.PerSecond(0.5), 1000, 30},
+		{salvor.PerSecond(2), 1000, 120},
+		{salvor.PerSecond(20), 1000, 1000},
+		{salvor.PerSecond(2), 5, 5},
+		{salvor.PerSecond(0.03), 5, 5},
+		{salvor.Unlimited - 1, 1000, 1000},
+		{salvor.Unlimited, 1000, 1000},
+	} {
+		if got := slice(c.pace, c.most); got != c.want {
+			t.Errorf("%v/s with %d wanted: %d items, want %d", c.pace.PerSecond(), c.most, got, c.want)
+		}
+	}
+}
+
+// TestSlowHostIsShared: and it goes on without a pause, by the lease that is
+// asked for when the last item of one starts.
+func TestSlowHostIsShared(t *testing.T) {
+	r := newRescue(t, startNode(t, t.TempDir()))
+	r.discover("a.example", 0, 500)
+	must(t, r.SetCeiling(t.Context(), r.crawl.ID, "a.example", 500))
+	var h api.Holdings
+	for range 3 {
+		l := r.lease(api.Want{Hosts: 1, Items: 1000})
+		if len(l) != 1 || len(l[0].Items) != 30 {
+			t.Fatalf("%d leases, %d items at %v/s", len(l), len(l[0].Items), l[0].Pace.PerSecond())
+		}
+		h.Seen, h.Leases = l[0].ID, append(h.Leases, api.Extension{Lease: l[0].ID})
+		_, err := r.Extend(t.Context(), r.call(), h)
+		must(t, err)
+	}
+	must(t, r.SetCeiling(t.Context(), r.crawl.ID, "a.example", salvor.Unlimited))
+	must(t, r.Feedback(t.Context(), []api.HostFeedback{{Crawl: r.crawl.ID, Host: "a.example", Requests: 1}}))
+	if l := r.lease(api.Want{Hosts: 1, Items: 1000}); len(l) != 1 || len(l[0].Items) != 410 {
+		t.Errorf("without limit: %d items at %v/s", len(l[0].Items), l[0].Pace.PerSecond())
+	}
+}
+
+// A call that is repeated after a restart gets its first answer, though the
+// state has moved on (protocol 4).
+func TestRepeatsOutliveARestart(t *testing.T) {
+	dir := t.TempDir()
+	r := newRescue(t, startNode(t, dir))
+	r.admit("a.example")
+	calls := []api.Call{r.call(), r.call(), r.call(), r.call(), r.call()}
+	d := api.Discovery{Crawl: r.crawl.ID, Scope: 1, Items: r.offers("a.example", 0, 40)}
+	var held api.Holdings
+	var s api.Settlement
+	ask := func() (all []any) {
+		t.Helper()
+		results, err := r.Discover(t.Context(), calls[0], d)
+		must(t, err)
+		leases, err := r.Lease(t.Context(), calls[1], api.Want{Hosts: 1, Items: 10})
+		must(t, err)
+		if held.Seen == 0 {
+			held = api.Holdings{Seen: leases[0].ID, Leases: []api.Extension{{Lease: leases[0].ID, Pace: 700}}}
+			s = api.Settlement{Crawl: r.crawl.ID, Entries: []api.Entry{saved(leases[0], 0, 1)}}
+		}
+		renewal, err := r.Extend(t.Context(), calls[2], held)
+		must(t, err)
+		must(t, r.Settle(t.Context(), calls[3], s))
+		segment, err := r.OpenSegment(t.Context(), calls[4], "one")
+		must(t, err)
+		return append(all, results, leases[0].ID, renewal, segment)
+	}
+	first := ask()
+	must(t, r.change1(t.Context(), &frontier.SetBudget{Crawl: r.crawl.ID, Host: "a.example", Rate: new(salvor.Pace)}))
+	before := r.totals()
+	r.Node = restart(t, r.Node, dir)
+	if diff := cmp.Diff(first, ask()); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(before, r.totals(), cmpopts.IgnoreFields(api.Totals{}, "Clock")); diff != "" {
+		t.Errorf("a repeated call changed something: %s", diff)
 	}
 }

@@ -30,6 +30,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+	"github.com/hashicorp/raft-wal/types"
 
 	"salvor"
 	"salvor/api"
@@ -52,6 +53,8 @@ type Config struct {
 	// taken. 0 is 32 MB and 60 s.
 	SnapshotBytes int64
 	SnapshotEvery time.Duration
+
+	logFS types.VFS // a test's
 }
 
 func (c Config) withDefaults() Config {
@@ -145,7 +148,7 @@ func (n *Node) groupConfig(c Config) groupConfig[*frontier.Machine] {
 			return frontier.Open(dir, frontier.Options{CacheBytes: c.CacheBytes})
 		},
 		SnapshotBytes: c.SnapshotBytes, SnapshotEvery: c.SnapshotEvery,
-		TrailingLogs: trailingLogs, SegmentSize: logSegment,
+		TrailingLogs: trailingLogs, SegmentSize: logSegment, LogFS: c.logFS,
 		Clock: c.Clock, Logger: c.Logger,
 		OnApply: n.wake.ring, OnStop: n.fail,
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"syscall"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -143,11 +142,9 @@ func raftError(err error) error {
 		errors.Is(err, raft.ErrLeadershipLost), errors.Is(err, raft.ErrRaftShutdown),
 		errors.Is(err, raft.ErrAbortedByRestore), errors.Is(err, raft.ErrLeadershipTransferInProgress):
 		return salvor.Errorf(salvor.Unavailable, "coordinator: %w", err)
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return salvor.Errorf(salvor.Exhausted, "coordinator: no space left for the log: %w", err).
-			WithHint("Free some space and start again; nothing that was accepted is lost.")
 	}
-	return salvor.Errorf(salvor.Unavailable, "coordinator: write log: %w", err)
+	// An error of the log has its class; any other is none that time would mend.
+	return fmt.Errorf("coordinator: raft: %w", err)
 }
 
 func ctxError(err error) error {

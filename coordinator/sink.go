@@ -34,18 +34,18 @@ func (s *sink) ID() string { return s.d.Raft.ID }
 // checkpoint fills the sink from a machine. The flush comes first: without a
 // WAL of its own Pebble's checkpoint holds only what is in tables already.
 func (s *sink) checkpoint(m machine, atLeast uint64) error {
-	if err := m.Flush(); err != nil {
+	if err := s.store.note(m.Flush()); err != nil {
 		return fmt.Errorf("flush state: %w", err)
 	}
 	applied, err := m.Checkpoint(filepath.Join(s.dir, checkpointDir))
-	if err != nil {
+	if s.store.note(err) != nil {
 		return fmt.Errorf("checkpoint state: %w", err)
 	}
 	if applied < atLeast {
 		return fmt.Errorf("checkpoint has applied %d of %d", applied, atLeast)
 	}
 	s.d.Applied = applied
-	return s.writeApplied()
+	return s.store.note(s.writeApplied())
 }
 
 // appliedFile travels with the checkpoint. Raft's index of a snapshot counts
@@ -98,7 +98,7 @@ func (s *sink) Close() error {
 		return nil
 	}
 	s.over = true
-	err := s.finish()
+	err := s.store.note(s.finish())
 	if err != nil {
 		return errors.Join(err, os.RemoveAll(s.dir))
 	}

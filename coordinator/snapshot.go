@@ -34,6 +34,7 @@ type snapshots struct {
 	mu      sync.Mutex
 	serial  int
 	reading map[string]int // snapshots being streamed, not to be removed
+	err     error          // of the newest attempt; Raft tells it as text
 }
 
 // description is snapshot.json.
@@ -84,10 +85,25 @@ func (s *snapshots) Create(version raft.SnapshotVersion, index, term uint64, c r
 		Version: version, ID: id, Index: index, Term: term, Configuration: c, ConfigurationIndex: cIndex,
 	}}
 	tmp := filepath.Join(s.dir, id+unfinished)
-	if err := os.Mkdir(tmp, 0o700); err != nil {
+	if err := s.note(os.Mkdir(tmp, 0o700)); err != nil {
 		return nil, durable.Error(err, "create", tmp)
 	}
 	return &sink{store: s, dir: tmp, d: d}, nil
+}
+
+// note remembers how the newest attempt went.
+func (s *snapshots) note(err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
+	return err
+}
+
+// trouble is why the newest attempt failed; nil if it did not, or not yet.
+func (s *snapshots) trouble() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
 }
 
 // newID orders by name as by age.

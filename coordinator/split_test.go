@@ -19,7 +19,7 @@ func entry(c frontier.Command) int {
 func largest() (api.Offer, api.Entry, api.Robots) {
 	url := "https://a.example/" + strings.Repeat("x", frontier.MaxURL-18)
 	o := api.Offer{Excluded: strings.Repeat("r", frontier.MaxReason), Item: salvor.Item{
-		Key: salvor.Key(bytes.Repeat([]byte{255}, 16)), Crawl: 1<<32 - 1, Host: strings.Repeat("h", frontier.MaxHost), Origin: url, URL: url, Via: url,
+		Key: salvor.Key(bytes.Repeat([]byte{255}, 16)), Crawl: 1<<32 - 1, Host: strings.Repeat("h", frontier.MaxHost), Origin: strings.Repeat("o", frontier.MaxOrigin), URL: url, Via: url,
 		Method: "OPTIONS", Body: make([]byte, frontier.MaxBody), Class: salvor.ClassSpeculative, Band: 255,
 		Hop:   salvor.Hop{Links: 1<<16 - 1, Embeds: 255, Extra: 255, Path: strings.Repeat("L", salvor.MaxPath)},
 		Round: 1<<32 - 1, Attempts: 1<<16 - 1, Expiry: 1 << 62,
@@ -28,7 +28,7 @@ func largest() (api.Offer, api.Entry, api.Robots) {
 		Host: o.Host, Lease: 1<<64 - 1, Round: 1<<32 - 1, Outcome: salvor.Saved, Reason: o.Excluded, Status: 999,
 		Place: salvor.Place{Segment: 1<<32 - 1, Offset: 1 << 62, Length: 1 << 62}, Bytes: 1 << 62, Type: o.Host, At: 1 << 62, Retry: 1 << 62,
 	}
-	return o, e, api.Robots{Origin: url, Rules: make([]byte, frontier.MaxRobots), Status: 2, Fetched: 1 << 62}
+	return o, e, api.Robots{Origin: o.Origin, Rules: make([]byte, frontier.MaxRobots), Status: 2, Fetched: 1 << 62}
 }
 
 func TestSizesBoundTheCodec(t *testing.T) {

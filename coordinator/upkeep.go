@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"salvor/storage/durable"
 )
 
 // upkeepEvery is how often a group looks whether a snapshot is due.
@@ -25,6 +27,7 @@ func (g *group[M]) snapshotLoop(ctx context.Context) {
 		last = now
 		if err := g.snapshot(); err != nil {
 			g.log.Warn("no snapshot this time", "error", err)
+			g.endIfFull()
 		}
 	}
 }
@@ -40,6 +43,15 @@ func (g *group[M]) snapshot() error {
 		g.grown.Add(grown)
 	}
 	return err
+}
+
+// endIfFull ends the node when a snapshot found no room, which Raft tells as
+// text only: Pebble would try to flush for ever, and soon nothing more would be
+// applied. Other errors may pass, and the log has everything.
+func (g *group[M]) endIfFull() {
+	if err := g.snaps.trouble(); full(err) {
+		g.c.OnStop(durable.Error(err, "write snapshot in", g.c.Dir))
+	}
 }
 
 // wait sleeps on a clock; false when ctx ended first.

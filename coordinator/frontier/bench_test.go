@@ -36,6 +36,7 @@ func newBench(tb testing.TB, cache int64) *bench {
 	b := &bench{TB: tb, m: m, dir: dir}
 	b.do(&CreateCrawl{api.Crawl{ID: 1, Name: "bench", State: salvor.CrawlRunning, Start: salvor.Unlimited}})
 	b.do(&Register{Worker: "w", Session: 1})
+	b.do(noRobots())
 	return b
 }
 
@@ -79,6 +80,19 @@ func offer(i int) api.Offer {
 		Via:   fmt.Sprintf("%s/forum/board/%d", origin, i/40),
 		Class: salvor.ClassPage, Band: salvor.BandPage, Hop: salvor.Hop{Links: 3, Path: "LLL"},
 	}}
+}
+
+// noRobots makes the robots.txt of the hosts known and excluded: no gate.
+func noRobots() *Discover {
+	d := &Discover{api.Discovery{Crawl: 1}}
+	for i := range 20 {
+		o := offer(i)
+		o.URL = o.Origin + robotsPath
+		o.Key = salvor.ItemKey(salvor.HashKey{}, "", o.URL, nil)
+		o.Class, o.Band, o.Hop, o.Excluded = salvor.ClassRobots, salvor.BandRobots, salvor.Hop{}, "none"
+		d.Discovery.Items = append(d.Discovery.Items, o)
+	}
+	return d
 }
 
 func benchKey(i int) (k salvor.Key) {

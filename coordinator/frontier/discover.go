@@ -59,7 +59,9 @@ func (t *tx) offer(c *crawl, o *api.Offer) api.Result {
 }
 
 // better reports whether an offer is worth more than what is known of its item.
-func better(h *head, o *api.Offer) bool { return o.Class < h.class || o.Hop.Better(h.hop()) }
+func better(h *head, o *api.Offer) bool {
+	return rank(o.Class) < rank(h.class) || o.Hop.Better(h.hop())
+}
 
 // newQueue begins a host's queue in a crawl, and its budget if no crawl had it.
 func (t *tx) newQueue(c *crawl, name string) *queue {
@@ -114,6 +116,9 @@ func (t *tx) readmit(q *queue, id itemID, o *api.Offer) {
 	it.scope = q.c.Scope
 	it.band = o.Band
 	it.take(o)
+	if it.class == salvor.ClassRobots {
+		it.band = salvor.BandRobots
+	}
 	t.revive(q.c)
 	t.enterQueue(q, id, it, frontFresh)
 }
@@ -141,7 +146,9 @@ func (t *tx) improve(q *queue, id itemID, o *api.Offer) {
 
 // take keeps the better class, and of a shorter way all that tells of it.
 func (it *item) take(o *api.Offer) {
-	it.class = min(it.class, o.Class)
+	if rank(o.Class) < rank(it.class) {
+		it.class = o.Class
+	}
 	if o.Hop.Better(it.hop()) {
 		it.links, it.embeds, it.extra = o.Hop.Links, o.Hop.Embeds, o.Hop.Extra
 		it.path, it.via = o.Hop.Path, o.Via

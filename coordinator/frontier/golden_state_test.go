@@ -58,7 +58,7 @@ func TestGoldenState(t *testing.T) {
 
 func writeGoldenState(t *testing.T) {
 	m := open(t, vfs.NewMem())
-	log := run(t, m, 600, 70)
+	log := run(t, m, 603, 90)
 	state := dump(t, m)
 	shut(t, m)
 	var b strings.Builder

@@ -22,6 +22,7 @@ import (
 //	n crawl outcome host key             a settled item that is not saved
 //	d crawl host key segment offset      a capture that is not its item's outcome
 //	o crawl host origin                  robots rules
+//	k crawl host origin                  an origin whose robots.txt item is known
 //	l lease                              a lease and its open items
 //	s session                            a session, and what it lost to others
 //	a session slot                       a remembered answer of a session
@@ -38,6 +39,7 @@ const (
 	tagUnsaved = 'n'
 	tagCapture = 'd'
 	tagRobots  = 'o'
+	tagOrigin  = 'k'
 	tagLease   = 'l'
 	tagSession = 's'
 	tagAnswer  = 'a'
@@ -125,6 +127,10 @@ func keyCapture(dst []byte, id itemID, p salvor.Place) []byte {
 	dst = append(keyQueue(dst, tagCapture, id.crawl, id.host), id.key[:]...)
 	dst = binary.BigEndian.AppendUint32(dst, uint32(p.Segment))
 	return binary.BigEndian.AppendUint64(dst, uint64(p.Offset))
+}
+
+func keyOrigin(dst []byte, c salvor.CrawlID, host uint32, origin string) []byte {
+	return append(keyQueue(dst, tagOrigin, c, host), origin...)
 }
 
 func keyAnswer(dst []byte, s salvor.SessionID, slot uint16) []byte {

@@ -25,6 +25,7 @@ func (m *Machine) load() error {
 		{tagCrawl, "crawl", m.loadCrawl},
 		{tagStat, "counter", m.loadStat},
 		{tagQueue, "queue", m.loadQueue},
+		{tagOrigin, "origin", m.loadOrigin},
 		{tagSession, "session", m.loadSession},
 		{tagAnswer, "answer", m.loadAnswer},
 		{tagLease, "lease", m.loadLease},
@@ -114,6 +115,16 @@ func (m *Machine) loadQueue(k []byte, v string) bool {
 	c.queues[h.num] = q
 	m.setReady(q)
 	return ok
+}
+
+func (m *Machine) loadOrigin(k []byte, v string) bool {
+	c := m.crawls[salvor.CrawlID(binary.BigEndian.Uint32(k[1:]))]
+	if c == nil || len(v) != 1 || v[0] != recordVersion {
+		return false
+	}
+	q := c.queues[binary.BigEndian.Uint32(k[5:])]
+	m.origins[originKey{q, string(k[9:])}] = struct{}{}
+	return q != nil
 }
 
 func (m *Machine) loadSession(k []byte, v string) bool {

@@ -8,6 +8,11 @@
 //     URL, pattern or text library (the proposer did all that);
 //   - an entry takes effect whole or not at all, together with the applied
 //     index, so that replaying a log from any earlier point is harmless;
+//   - nothing of an origin is granted before its robots.txt: an item is queued
+//     only once the robots.txt item of its origin is known in that crawl, and
+//     while one of BandRobots is open a host gives out nothing else. The gate is
+//     the host's: all its origins share one queue, and one of them that does
+//     not answer for its robots.txt holds up the others until that has an outcome;
 //   - Accepted = Queued + Waiting + Leased + sum(Outcomes), for every crawl and
 //     every host, at every index;
 //   - reads are safe beside Apply and see whole batches only.
@@ -112,7 +117,8 @@ type Machine struct {
 	readers  int      // lanes that read ahead
 	texts    map[*queue][]api.Robots
 	heads    headCache
-	out      map[itemID]*item // leased items, as far as outKept allows
+	origins  map[originKey]struct{} // whose robots.txt item is known
+	out      map[itemID]*item       // leased items, as far as outKept allows
 
 	segments  map[salvor.SegmentID]*api.Segment
 	segmentOf map[string]salvor.SegmentID
@@ -165,6 +171,7 @@ func Open(dir string, o Options) (*Machine, error) {
 		crawls: map[salvor.CrawlID]*crawl{}, hosts: map[string]*host{}, byNum: map[uint32]*host{},
 		sessions: map[salvor.SessionID]*session{}, leases: map[salvor.LeaseID]*lease{},
 		texts: map[*queue][]api.Robots{}, heads: newHeadCache(), out: map[itemID]*item{},
+		origins:  map[originKey]struct{}{},
 		segments: map[salvor.SegmentID]*api.Segment{}, segmentOf: map[string]salvor.SegmentID{},
 	}
 	m.flushes.listen(m.opts)

@@ -22,6 +22,7 @@ type model struct {
 	sessions map[salvor.SessionID]*mSession
 	leases   map[salvor.LeaseID]*mLease
 	captures map[mCapture]bool
+	origins  map[mOrigin]bool
 	bytes    map[salvor.CrawlID]int64
 	caps     map[salvor.CrawlID]int64
 	late     map[salvor.CrawlID]int64
@@ -32,6 +33,11 @@ type mKey struct {
 	crawl salvor.CrawlID
 	host  string
 	key   salvor.Key
+}
+
+type mOrigin struct {
+	crawl        salvor.CrawlID
+	host, origin string
 }
 
 type mCapture struct {
@@ -72,7 +78,7 @@ type mLease struct {
 func newModel() *model {
 	return &model{
 		crawls: map[salvor.CrawlID]*api.Crawl{}, budgets: map[string]*mBudget{}, items: map[mKey]*mItem{},
-		sessions: map[salvor.SessionID]*mSession{}, leases: map[salvor.LeaseID]*mLease{}, captures: map[mCapture]bool{},
+		sessions: map[salvor.SessionID]*mSession{}, leases: map[salvor.LeaseID]*mLease{}, captures: map[mCapture]bool{}, origins: map[mOrigin]bool{},
 		bytes: map[salvor.CrawlID]int64{}, caps: map[salvor.CrawlID]int64{}, late: map[salvor.CrawlID]int64{}, dups: map[salvor.CrawlID]int64{},
 	}
 }
@@ -157,8 +163,33 @@ func (m *model) compare(a, b mKey) int {
 
 func (m *model) enqueue(k mKey, front bool) {
 	it := m.items[k]
+	m.robotsFirst(k, it)
 	m.seq++
 	it.State, it.Retry, it.lease, it.place, it.front = api.StateQueued, 0, 0, m.seq, front
+}
+
+// robotsFirst offers an origin's robots.txt before the first of its items is
+// queued, or finds that the item is the robots.txt.
+func (m *model) robotsFirst(k mKey, it *mItem) {
+	o := mOrigin{k.crawl, k.host, it.Origin}
+	if m.origins[o] {
+		return
+	}
+	m.origins[o] = true
+	r := m.robotsOf(k.crawl, it)
+	if r.key == k.key {
+		it.Class, it.Band = salvor.ClassRobots, salvor.BandRobots
+		return
+	}
+	m.offer(m.crawls[k.crawl], api.Offer{Item: salvor.Item{
+		Key: r.key, Crawl: k.crawl, Host: k.host, Origin: it.Origin, URL: it.Origin + "/robots.txt", Via: it.URL,
+		Class: salvor.ClassRobots, Hop: salvor.Hop{Links: it.Hop.Links, Path: it.Hop.Append('I')},
+	}})
+}
+
+// robotsOf is the robots.txt of an item's origin.
+func (m *model) robotsOf(c salvor.CrawlID, it *mItem) mKey {
+	return mKey{c, it.Host, salvor.ItemKey(m.crawls[c].HashKey, "", it.Origin+"/robots.txt", nil)}
 }
 
 func (m *model) register(c *Register) {
@@ -220,13 +251,16 @@ func (m *model) offer(c *api.Crawl, o api.Offer) api.Result {
 	if it == nil {
 		return m.insert(c, k, o)
 	}
-	better := o.Class < it.Class || o.Hop.Better(it.Hop)
+	better := m.betterClass(o, it) || o.Hop.Better(it.Hop)
 	switch {
 	case o.Excluded != "":
 		return api.Unchanged
 	case it.Outcome == salvor.Excluded && (better || c.Scope > it.scope):
 		it.Band, it.Attempts, it.scope, it.ans, it.Outcome = o.Band, 0, c.Scope, answer{}, salvor.Open
 		m.take(it, o)
+		if it.Class == salvor.ClassRobots {
+			it.Band = salvor.BandRobots
+		}
 		m.enqueue(k, false)
 		m.revive(c)
 		return api.Readmitted
@@ -264,10 +298,17 @@ func (m *model) insert(c *api.Crawl, k mKey, o api.Offer) api.Result {
 }
 
 func (m *model) take(it *mItem, o api.Offer) {
-	it.Class = min(it.Class, o.Class)
+	if m.betterClass(o, it) {
+		it.Class = o.Class
+	}
 	if o.Hop.Better(it.Hop) {
 		it.Hop, it.Via = o.Hop, o.Via
 	}
+}
+
+// betterClass: no class beats that of a robots.txt.
+func (m *model) betterClass(o api.Offer, it *mItem) bool {
+	return it.Class != salvor.ClassRobots && (o.Class < it.Class || o.Class == salvor.ClassRobots)
 }
 
 func (m *model) revive(c *api.Crawl) {

@@ -12,6 +12,7 @@ import (
 // counters, the indexes and the robots gate.
 
 func (t *tx) enterQueue(q *queue, id itemID, it *item, front uint8) {
+	t.robotsFirst(q, id, it)
 	it.state, it.front, it.seq = api.StateQueued, front, q.seq
 	q.seq++
 	l := q.lane(it.band, front)

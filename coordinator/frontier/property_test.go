@@ -61,7 +61,7 @@ func (g *generator) next() Envelope {
 func (g *generator) command(s salvor.SessionID) Command {
 	switch n := g.IntN(100); {
 	case g.m.crawls[1] == nil:
-		return &CreateCrawl{api.Crawl{ID: 1, Name: "one", State: salvor.CrawlRunning, Start: 3000, Ceiling: 5000, Deadline: 500_000}}
+		return &CreateCrawl{api.Crawl{ID: 1, Name: "one", State: salvor.CrawlRunning, Start: 3000, Ceiling: 5000, Deadline: 500_000, HashKey: salvor.HashKey{7}}}
 	case g.m.crawls[2] == nil:
 		return &CreateCrawl{api.Crawl{ID: 2, Name: "two", State: salvor.CrawlRunning, Start: 2000, Ceiling: salvor.Unlimited}}
 	case g.session == 0 || n < 2:
@@ -107,8 +107,18 @@ func (g *generator) discover() Command {
 
 func (g *generator) offer(c salvor.CrawlID) api.Offer {
 	h, k := g.host(), g.key()
+	// One in three items lives on the host's other origin.
+	origin := "https://" + h
+	if k[0]%3 == 0 {
+		origin = "http://" + h
+	}
+	url := fmt.Sprintf("%s/%d", origin, k[0])
+	if g.IntN(12) == 0 { // somebody links to a robots.txt
+		url = origin + "/robots.txt"
+		k = salvor.ItemKey(g.m.crawls[c].HashKey, "", url, nil)
+	}
 	o := api.Offer{Item: salvor.Item{
-		Key: k, Crawl: c, Host: h, Origin: "https://" + h, URL: fmt.Sprintf("https://%s/%d", h, k[0]),
+		Key: k, Crawl: c, Host: h, Origin: origin, URL: url,
 		Class: salvor.Class(g.IntN(6)), Via: fmt.Sprintf("https://%s/via/%d", h, g.IntN(9)),
 		Hop: salvor.Hop{Links: uint16(g.IntN(4)), Embeds: uint8(g.IntN(2)), Extra: uint8(g.IntN(2)), Path: "LE"[:g.IntN(3)]},
 	}}
@@ -271,6 +281,7 @@ func run(t *testing.T, m *Machine, seed uint64, n int) []Entry {
 			r.Next = nil
 			got = r
 		}
+		checkRobotsFirst(t, g.m, got)
 		if (out.Err != nil) != (werr != nil) || out.Err == nil && !cmp.Equal(got, want) {
 			t.Fatalf("seed %d command %d %T %+v:\ngot  %+v, %v\nwant %+v, %v\n%s", seed, i, env.Command, env.Command,
 				got, out.Err, want, werr, cmp.Diff(want, got))
@@ -284,6 +295,20 @@ func run(t *testing.T, m *Machine, seed uint64, n int) []Entry {
 		}
 	}
 	return log
+}
+
+// checkRobotsFirst: whatever is granted, the robots.txt of its origin is known
+// and has an outcome, unless it is a robots.txt itself (protocol 4).
+func checkRobotsFirst(t *testing.T, m *model, result any) {
+	leases, _ := result.([]api.Lease)
+	for _, l := range leases {
+		for _, x := range l.Items {
+			it := m.items[m.robotsOf(x.Crawl, &mItem{Known: api.Known{Item: x}})]
+			if x.Band != salvor.BandRobots && (it == nil || it.State != api.StateSettled) {
+				t.Errorf("%s was granted, of its robots.txt is known %+v", x.URL, it)
+			}
+		}
+	}
 }
 
 // compare looks every item and every total up.

@@ -70,6 +70,18 @@ func (m *Machine) Leases() []LeaseInfo {
 	return list
 }
 
+// Answered says whether a session's request has an answer to be repeated.
+func (m *Machine) Answered(session salvor.SessionID, request uint64) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	s := m.sessions[session]
+	if s == nil || request == 0 {
+		return false
+	}
+	_, ok := s.answers[request]
+	return ok
+}
+
 // NextDue is a time before which no waiting item comes due; false if none
 // waits. A Tick with that time queues what is due, and moves it on.
 func (m *Machine) NextDue() (int64, bool) {

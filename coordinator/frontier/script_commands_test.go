@@ -29,6 +29,8 @@ func (s *script) command() Command {
 		return &End{Session: s.session()}
 	case "discover":
 		return s.discover(crawl)
+	case "no-robots":
+		return s.noRobots(crawl)
 	case "grant":
 		return s.grant(crawl)
 	case "extend":
@@ -89,6 +91,9 @@ func (s *script) discover(crawl salvor.CrawlID) Command {
 		x := api.Offer{Excluded: o["excluded"], Item: salvor.Item{
 			Key: k, Host: host, Origin: "http://" + host, URL: "http://" + w[0], Via: o["via"], Class: salvor.ClassPage, Band: salvor.BandPage,
 		}}
+		if strings.HasPrefix(w[0], "https://") {
+			x.Origin, x.URL = "https://"+host, w[0]
+		}
 		for c := salvor.ClassSeed; c <= salvor.ClassSpeculative; c++ {
 			if c.String() == o["class"] {
 				x.Class = c
@@ -103,6 +108,19 @@ func (s *script) discover(crawl salvor.CrawlID) Command {
 		d.Items = append(d.Items, x)
 	}
 	return &Discover{d}
+}
+
+// noRobots makes the robots.txt of hosts known and excluded, so that a script
+// about something else meets no gate.
+func (s *script) noRobots(crawl salvor.CrawlID) Command {
+	d := s.discover(crawl).(*Discover)
+	for i := range d.Discovery.Items {
+		o := &d.Discovery.Items[i]
+		o.URL = o.Origin + robotsPath
+		_, o.Key = s.item(o.Host + robotsPath)
+		o.Class, o.Band, o.Excluded = salvor.ClassRobots, salvor.BandRobots, "none"
+	}
+	return d
 }
 
 // grant reads rows of "host items=... pace=...".

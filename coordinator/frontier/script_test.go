@@ -151,10 +151,14 @@ func (s *script) leaseText(id salvor.LeaseID) string {
 	return fmt.Sprintf("L%d", slices.Index(s.granted, id)+1)
 }
 
-// item splits host/path and gives the item its key.
+// item splits host/path, or https://host/path, and gives the item its key.
 func (s *script) item(v string) (host string, k salvor.Key) {
-	host, _, _ = strings.Cut(v, "/")
-	k = salvor.ItemKey(salvor.HashKey{}, "", v, nil)
+	url := v
+	if !strings.HasPrefix(v, "https://") {
+		url = "http://" + v
+	}
+	host, _, _ = strings.Cut(url[strings.Index(url, "//")+2:], "/")
+	k = salvor.ItemKey(salvor.HashKey{}, "", url, nil)
 	s.keys[k] = v
 	return host, k
 }
@@ -239,7 +243,7 @@ func (s *script) result(r any) string {
 func (s *script) names(items []salvor.Item) string {
 	var names []string
 	for _, it := range items {
-		n := s.keys[it.Key]
+		n := cmp.Or(s.keys[it.Key], it.URL)
 		if it.Attempts > 0 {
 			n += fmt.Sprintf("(tries %d)", it.Attempts)
 		}

@@ -12,6 +12,7 @@ const (
 	MaxURL    = 32 << 10 // bytes of a URL
 	MaxBody   = 4 << 10
 	MaxHost   = 255
+	MaxOrigin = MaxHost + 16 // a scheme, brackets and a port beside the host
 	MaxReason = 200
 	MaxRobots = 16 << 10
 	MaxNote   = 1000
@@ -76,8 +77,8 @@ func validateDiscover(d *api.Discovery) error {
 	}
 	for i := range d.Items {
 		if o := &d.Items[i]; !validOffer(o) {
-			return check(false, "offer %d: a host of %d bytes, URL %d, via %d, body %d, rule %d, class %d, band %d",
-				i, len(o.Host), len(o.URL), len(o.Via), len(o.Body), len(o.Excluded), o.Class, o.Band)
+			return check(false, "offer %d: a host of %d bytes, origin %d, URL %d, via %d, body %d, rule %d, class %d, band %d",
+				i, len(o.Host), len(o.Origin), len(o.URL), len(o.Via), len(o.Body), len(o.Excluded), o.Class, o.Band)
 		}
 	}
 	return nil
@@ -85,9 +86,9 @@ func validateDiscover(d *api.Discovery) error {
 
 func validOffer(o *api.Offer) bool {
 	return o.Host != "" && len(o.Host) <= MaxHost && o.URL != "" && len(o.URL) <= MaxURL &&
-		len(o.Origin) <= MaxURL && len(o.Via) <= MaxURL && len(o.Method) <= MaxHost &&
+		o.Origin != "" && len(o.Origin) <= MaxOrigin && len(o.Via) <= MaxURL && len(o.Method) <= MaxHost &&
 		len(o.Body) <= MaxBody && len(o.Hop.Path) <= salvor.MaxPath && len(o.Excluded) <= MaxReason &&
-		o.Class <= salvor.ClassSpeculative && o.Band != 0
+		o.Class <= salvor.ClassSpeculative && o.Band >= salvor.BandRobots
 }
 
 func validateSettle(s *api.Settlement) error {
@@ -101,7 +102,7 @@ func validateSettle(s *api.Settlement) error {
 		}
 	}
 	for i := range s.Robots {
-		if x := &s.Robots[i]; len(x.Rules) > MaxRobots || x.Origin == "" || len(x.Origin) > MaxURL {
+		if x := &s.Robots[i]; len(x.Rules) > MaxRobots || x.Origin == "" || len(x.Origin) > MaxOrigin {
 			return check(false, "robots %d: rules of %d bytes, an origin of %d", i, len(x.Rules), len(x.Origin))
 		}
 	}
