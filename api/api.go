@@ -190,6 +190,7 @@ const (
 	VerbSettle   Verb = iota // it ended with Outcome
 	VerbRetry                // try again at Retry; the attempt counts
 	VerbPostpone             // try again at Retry; the attempt does not count (Retry-After, lease returned)
+	VerbHold                 // it was captured; its outcome follows when its bytes are durable
 )
 
 // MaxText is how long the texts of an Entry may be, in bytes.
@@ -212,6 +213,11 @@ type Entry struct {
 	Type    string      // media type without parameters
 	At      int64       // Unix ms of the capture
 	Retry   int64       // Unix ms not before which to try again
+}
+
+// Held is the report that precedes an entry whose bytes are not durable yet.
+func (e Entry) Held() Entry {
+	return Entry{Key: e.Key, Host: e.Host, Lease: e.Lease, Round: e.Round, Verb: VerbHold}
 }
 
 // Robots is what an origin's robots.txt means for us.

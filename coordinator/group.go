@@ -142,7 +142,7 @@ func (g *group[M]) startRaft() error {
 		return err
 	}
 	g.wal = w
-	if err := g.checkLog(); err != nil {
+	if err := errors.Join(g.checkLog(), g.keepTerm()); err != nil {
 		return err
 	}
 	net := slowHeartbeats{g.c.Net}

@@ -119,7 +119,7 @@ func (a *audit) item(k, v []byte) bool {
 	if _, known := a.m.origins[originKey{q, it.origin}]; it.open() && !known {
 		a.t.Errorf("open item %v of %s, whose robots.txt is not known", id, it.origin)
 	}
-	if it.class == salvor.ClassRobots && it.band != salvor.BandRobots {
+	if it.class == salvor.ClassRobots && it.band != salvor.BandRobots && !it.answered() {
 		a.t.Errorf("robots item %v has band %x", id, it.band)
 	}
 	if it.open() && it.url == "" {

@@ -51,7 +51,7 @@ func (t *tx) offer(c *crawl, o *api.Offer) api.Result {
 			return api.Readmitted
 		}
 		return api.Unchanged
-	case better(&h, o) || o.Band < h.band:
+	case better(&h, o) || o.Band < h.band && !h.answered():
 		t.improve(q, id, o)
 		return api.Improved
 	}
@@ -130,6 +130,9 @@ func (t *tx) improve(q *queue, id itemID, o *api.Offer) {
 		return
 	}
 	band := min(it.band, o.Band)
+	if it.answered() {
+		band = it.band
+	}
 	if band != it.band && it.state == api.StateQueued {
 		t.leave(q, id, it)
 		it.band = band

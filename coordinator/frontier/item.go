@@ -50,6 +50,12 @@ func (h *head) hop() salvor.Hop {
 	return salvor.Hop{Links: h.links, Embeds: h.embeds, Extra: h.extra}
 }
 
+// answered is a robots.txt that was captured and gates no more, while its bytes
+// are on their way to be durable.
+func (h *head) answered() bool {
+	return h.state == api.StateLeased && h.class == salvor.ClassRobots && h.band != salvor.BandRobots
+}
+
 func (h *head) open() bool { return h.state != api.StateSettled }
 
 // Parts that follow the head, as flags.

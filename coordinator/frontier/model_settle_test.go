@@ -41,6 +41,12 @@ func (m *model) report(by salvor.SessionID, c salvor.CrawlID, e *api.Entry) verd
 	if it.State != api.StateLeased || it.lease != e.Lease || m.leases[e.Lease].session != by || e.Round != it.Round {
 		return stale
 	}
+	if e.Verb == api.VerbHold {
+		if it.Class == salvor.ClassRobots {
+			it.Band = salvor.BandRequisite
+		}
+		return took
+	}
 	m.strike(k, it)
 	if e.Verb == api.VerbSettle {
 		m.conclude(k, it, e)
@@ -65,6 +71,14 @@ func (m *model) strike(k mKey, it *mItem) {
 		delete(m.leases, it.lease)
 	}
 	it.lease = 0
+	it.ungate()
+}
+
+// ungate: an answered robots.txt that leaves its lease is one like any other.
+func (it *mItem) ungate() {
+	if it.Class == salvor.ClassRobots {
+		it.Band = salvor.BandRobots
+	}
 }
 
 func (m *model) capture(by salvor.SessionID, k mKey, it *mItem, e *api.Entry) verdict {

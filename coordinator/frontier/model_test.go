@@ -163,6 +163,7 @@ func (m *model) compare(a, b mKey) int {
 
 func (m *model) enqueue(k mKey, front bool) {
 	it := m.items[k]
+	it.ungate()
 	m.robotsFirst(k, it)
 	m.seq++
 	it.State, it.Retry, it.lease, it.place, it.front = api.StateQueued, 0, 0, m.seq, front
@@ -264,9 +265,9 @@ func (m *model) offer(c *api.Crawl, o api.Offer) api.Result {
 		m.enqueue(k, false)
 		m.revive(c)
 		return api.Readmitted
-	case it.State != api.StateSettled && (better || o.Band < it.Band):
+	case it.State != api.StateSettled && (better || o.Band < it.Band && !it.answered()):
 		m.take(it, o)
-		if o.Band < it.Band {
+		if o.Band < it.Band && !it.answered() {
 			it.Band = o.Band
 			if it.State == api.StateQueued {
 				m.enqueue(k, false)
@@ -275,6 +276,10 @@ func (m *model) offer(c *api.Crawl, o api.Offer) api.Result {
 		return api.Improved
 	}
 	return api.Unchanged
+}
+
+func (it *mItem) answered() bool {
+	return it.State == api.StateLeased && it.Class == salvor.ClassRobots && it.Band != salvor.BandRobots
 }
 
 func (m *model) budget(h string, c *api.Crawl) *mBudget {

@@ -105,6 +105,9 @@ func (t *tx) leave(q *queue, id itemID, it *item) (off *lease) {
 		return nil
 	}
 	t.opened(q, it, -1)
+	if it.class == salvor.ClassRobots { // it may have been answered
+		it.band = salvor.BandRobots
+	}
 	return off
 }
 

@@ -167,7 +167,7 @@ func (s *script) expire() Command {
 }
 
 // settle reads rows of "host/path verb lease=... place=segment:offset ...",
-// where the verb is an outcome, retry or postpone, and of "robots origin rules".
+// where the verb is an outcome, retry, postpone or hold, and of "robots origin rules".
 func (s *script) settle(crawl salvor.CrawlID) Command {
 	c := api.Settlement{Crawl: crawl}
 	for _, w := range s.rows() {
@@ -183,6 +183,8 @@ func (s *script) settle(crawl salvor.CrawlID) Command {
 		switch w[1] {
 		case "retry":
 			e.Verb = api.VerbRetry
+		case "hold":
+			e.Verb = api.VerbHold
 		case "postpone":
 			e.Verb = api.VerbPostpone
 		default:

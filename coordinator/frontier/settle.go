@@ -67,6 +67,10 @@ func (t *tx) byLease(by salvor.SessionID, q *queue, id itemID, it *item, e *api.
 	if it.state != api.StateLeased || it.lease != e.Lease || it.round != e.Round || l == nil || l.s.id != by {
 		return stale
 	}
+	if e.Verb == api.VerbHold {
+		t.answered(q, id, it)
+		return took
+	}
 	t.take(q, id, it)
 	if e.Verb == api.VerbSettle {
 		t.conclude(q, id, it, e)
@@ -85,6 +89,19 @@ func (t *tx) byLease(by salvor.SessionID, q *queue, id itemID, it *item, e *api.
 		t.enterQueue(q, id, it, frontFresh)
 	}
 	return took
+}
+
+// answered opens the gate of a host whose robots.txt was captured: its rules
+// are known, only its bytes are not durable yet.
+func (t *tx) answered(q *queue, id itemID, it *item) {
+	if it.band != salvor.BandRobots || it.class != salvor.ClassRobots {
+		return
+	}
+	t.opened(q, it, -1)
+	it.band = salvor.BandRequisite
+	t.opened(q, it, 1)
+	t.m.setReady(q)
+	t.put(id, it)
 }
 
 // take takes an item out of where it is, and ends a lease that has no other.

@@ -110,7 +110,7 @@ func validateSettle(s *api.Settlement) error {
 }
 
 func validEntry(e *api.Entry) bool {
-	if len(e.Reason) > MaxReason || len(e.Type) > MaxHost || e.Verb > api.VerbPostpone || e.Retry < 0 || e.Bytes < 0 {
+	if len(e.Reason) > MaxReason || len(e.Type) > MaxHost || e.Verb > api.VerbHold || e.Retry < 0 || e.Bytes < 0 {
 		return false
 	}
 	if e.Verb != api.VerbSettle {
