@@ -16,9 +16,17 @@ type PoolConfig struct {
 	Writers int           // segments open at once; default 4
 	MaxSize int64         // a segment of this size is sealed; default 1 GB
 	MaxAge  time.Duration // so is one of this age; default 60 min
-	Prefix  string        // of file names: letters, digits, - and _; default "salvor"
-	Node    string        // name of this worker in file names, the same; default "local"
-	Level   int           // gzip level; default DefaultLevel
+	// MinSize spares the Store small objects: a segment below it is sealed at
+	// the age SmallAge only. 0 knows no small segments.
+	MinSize      int64
+	SmallAge     time.Duration
+	MaxExchanges uint32 // a segment with as many is sealed; 0 no bound
+	// Journals says that the Store takes each segment's journal too, from which
+	// a machine with an empty disk learns what the segment settles.
+	Journals bool
+	Prefix   string // of file names: letters, digits, - and _; default "salvor"
+	Node     string // name of this worker in file names, the same; default "local"
+	Level    int    // gzip level; default DefaultLevel
 	// Info gives the content of a segment's warcinfo. It is called once a segment.
 	Info func(name string) Warcinfo
 	// OpenSegment numbers a segment; the same name gets the same number. Without

@@ -147,6 +147,18 @@ func (j *journalFile) settle(seqs []uint32) error {
 	return nil
 }
 
+func (j *journalFile) isStored() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.stored
+}
+
+func (j *journalFile) exchanges() uint32 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.count
+}
+
 // finished says that neither the journal nor the spool's copy of the segment
 // is needed any more.
 func (j *journalFile) finished() bool {

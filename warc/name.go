@@ -27,3 +27,8 @@ func Key(name string) string { return "warc/" + name }
 func CDXJKey(name string) string {
 	return "warc/" + strings.TrimSuffix(name, ".warc.gz") + ".cdxj"
 }
+
+// JournalKey is where a segment's packed journal lies, when it is kept.
+func JournalKey(name string) string {
+	return "journals/" + strings.TrimSuffix(name, ".warc.gz") + ".journal.gz"
+}

@@ -247,6 +247,7 @@ func (p *Pool) unsettled(sh *shelved) (es []Recovered, err error) {
 				Ticket:      Ticket{Segment: sh.id, Seq: seq},
 				Revisit:     e.CDX.Revisit,
 				HasMetadata: e.Meta > 0,
+				Stored:      sh.j.stored,
 				p:           p, name: sh.name, meta: e.Start + e.Meta, end: e.Start + e.Size,
 			})
 		}

@@ -155,7 +155,7 @@ func (p *Pool) withSegment(ctx context.Context, s *segment, n int64, write func(
 		return nil
 	}
 	err := write()
-	if s.good.Load() >= p.c.MaxSize {
+	if s.good.Load() >= p.c.MaxSize || p.c.MaxExchanges > 0 && s.j.exchanges() >= p.c.MaxExchanges {
 		p.detach(s)
 	}
 	return err

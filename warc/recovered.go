@@ -16,6 +16,7 @@ type Recovered struct {
 	Ticket      Ticket
 	Revisit     bool
 	HasMetadata bool
+	Stored      bool // its segment is in the Store, and that was reported
 
 	p         *Pool
 	name      string

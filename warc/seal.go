@@ -18,6 +18,15 @@ import (
 // all is stored, or with what went wrong; what is left is tried again in the
 // background, or by the next Seal.
 func (p *Pool) Seal(ctx context.Context) error {
+	if err := p.Rotate(ctx); err != nil {
+		return err
+	}
+	return p.finishQueue(ctx)
+}
+
+// Rotate takes all open segments out of use. They are sealed and stored in the
+// background.
+func (p *Pool) Rotate(ctx context.Context) error {
 	for {
 		p.mu.Lock()
 		var s *segment
@@ -26,7 +35,7 @@ func (p *Pool) Seal(ctx context.Context) error {
 		}
 		p.mu.Unlock()
 		if s == nil {
-			return p.finishQueue(ctx)
+			return nil
 		}
 		if err := s.acquire(ctx); err != nil {
 			return err
@@ -36,6 +45,14 @@ func (p *Pool) Seal(ctx context.Context) error {
 		}
 		s.release()
 	}
+}
+
+// Stored reports whether a segment is in the Store and OnStored has returned.
+func (p *Pool) Stored(id salvor.SegmentID) bool {
+	p.mu.Lock()
+	sh := p.shelf[id]
+	p.mu.Unlock()
+	return sh == nil || sh.j.isStored()
 }
 
 // finishQueue brings every detached segment as far as it goes.
@@ -124,9 +141,22 @@ func (p *Pool) store(ctx context.Context, sh *shelved) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.c.Store.Put(ctx, CDXJKey(sh.name), storage.BytesBlob(index), storage.PutOptions{Type: "text/x-cdxj"})
+	if err := p.beside(ctx, CDXJKey(sh.name), index, "text/x-cdxj"); err != nil || !p.c.Journals {
+		return err
+	}
+	journal, err := p.packJournal(sh)
+	if err != nil {
+		return err
+	}
+	return p.beside(ctx, JournalKey(sh.name), journal, "application/gzip")
+}
+
+// beside puts what was made of a segment. Another content there is that of an
+// attempt before a crash, by a release that wrote other fields.
+func (p *Pool) beside(ctx context.Context, key string, b []byte, typ string) error {
+	_, err := p.c.Store.Put(ctx, key, storage.BytesBlob(b), storage.PutOptions{Type: typ})
 	if salvor.ClassOf(err) == salvor.Conflict {
-		return nil // put before a crash, by a release that wrote other fields
+		return nil
 	}
 	return err
 }
@@ -237,7 +267,7 @@ func (p *Pool) detachAged() time.Duration {
 	p.mu.Unlock()
 	due := p.c.MaxAge
 	for _, s := range open {
-		left := p.c.MaxAge - p.c.Now().Sub(s.opened)
+		left := p.lifetime(s) - p.c.Now().Sub(s.opened)
 		if left > 0 {
 			due = min(due, left)
 			continue
@@ -253,6 +283,14 @@ func (p *Pool) detachAged() time.Duration {
 		}
 	}
 	return due
+}
+
+// lifetime is the age at which a segment is sealed.
+func (p *Pool) lifetime(s *segment) time.Duration {
+	if s.good.Load() < p.c.MinSize {
+		return max(p.c.MaxAge, p.c.SmallAge)
+	}
+	return p.c.MaxAge
 }
 
 // Close makes everything durable and lets go of the spool. It does not seal:
