@@ -98,6 +98,7 @@ func (w *Worker) commitBatch(ctx context.Context, batch []finished) error {
 			return err
 		}
 	}
+	batch = w.shelf.keep(batch)
 	if err := w.settle(ctx, batch); err != nil {
 		return err
 	}
@@ -127,6 +128,9 @@ func awaitLinks(ctx context.Context, batch []finished) error {
 }
 
 func (w *Worker) settle(ctx context.Context, batch []finished) error {
+	if len(batch) == 0 {
+		return nil
+	}
 	s := api.Settlement{Crawl: w.c.Crawl.ID, Entries: make([]api.Entry, len(batch))}
 	for i, f := range batch {
 		s.Entries[i] = f.entry
@@ -142,7 +146,9 @@ func (w *Worker) released(ctx context.Context, batch []finished) error {
 	tasks := make([]task, 0, len(batch))
 	receipts := make([]warc.Receipt, 0, len(batch))
 	for _, f := range batch {
-		tasks = append(tasks, f.task)
+		if f.task.lease != nil { // else an earlier run's
+			tasks = append(tasks, f.task)
+		}
 		if f.receipt != nil {
 			receipts = append(receipts, *f.receipt)
 		}

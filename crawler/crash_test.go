@@ -148,19 +148,41 @@ func TestCrashPoints(t *testing.T) {
 		for _, nth := range nths {
 			t.Run(fmt.Sprintf("%s/%d", name, nth), func(t *testing.T) {
 				t.Parallel()
-				w := newWorld(t, site())
-				err := w.life(name, nth)
-				if !errors.Is(err, errKilled) {
-					if err != nil {
-						t.Fatal(err)
-					}
-					w.whole() // it happens less often than nth times
-					return
-				}
-				w.revive()
+				crashAt(t, newWorld(t, site()), name, nth)
 			})
 		}
 	}
+}
+
+// TestCrashPointsElsewhere: the same where the Store is on another machine,
+// and nothing settles that is not in it.
+func TestCrashPointsElsewhere(t *testing.T) {
+	nths := []int{1, 3}
+	if testing.Short() {
+		nths = nths[:1]
+	}
+	for _, name := range append([]string{"put journal", "put journal answer"}, crashPoints...) {
+		for _, nth := range nths {
+			t.Run(fmt.Sprintf("%s/%d", name, nth), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, site())
+				w.elsewhere = true
+				crashAt(t, w, name, nth)
+			})
+		}
+	}
+}
+
+func crashAt(t *testing.T, w *world, name string, nth int) {
+	err := w.life(name, nth)
+	if !errors.Is(err, errKilled) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.whole() // it happens less often than nth times
+		return
+	}
+	w.revive()
 }
 
 // revive runs on until everything is whole.

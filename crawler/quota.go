@@ -71,7 +71,7 @@ func (w *Worker) openQuota(ctx context.Context) error {
 	}
 	t, err := w.c.Coordinator.Totals(ctx, w.c.Crawl.ID)
 	if err == nil {
-		w.quota.Store(newQuota(w.c.Limit, t.Captures))
+		w.quota.Store(newQuota(w.c.Limit, t.Captures+int64(w.shelf.len())))
 	}
 	return err
 }

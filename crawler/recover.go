@@ -18,7 +18,7 @@ import (
 // left to be fetched again.
 func (w *Worker) recover(ctx context.Context) error {
 	known, err := w.c.Log.Tail(w.c.LogOffset)
-	if err != nil {
+	if err := firstError(err, w.recoveredStored(ctx)); err != nil {
 		return err
 	}
 	var batch []finished
@@ -68,6 +68,39 @@ func (w *Worker) reported(ctx context.Context, batch []finished) error {
 	return w.c.Pool.Settled(ctx, receipts)
 }
 
+// lateStore is how long an earlier run's segments may take before somebody is
+// told that the crawl waits for them.
+const lateStore = 3 * time.Second
+
+// recoveredStored waits until what the last run captured is in the Store. Its
+// items are queued again, so nothing may be leased before they are settled.
+func (w *Worker) recoveredStored(ctx context.Context) error {
+	if !w.shelf.On {
+		return nil
+	}
+	begun, told := time.Now(), false
+	for _, r := range w.c.Recovery.Entries {
+		for !w.c.Pool.Stored(r.Place.Segment) {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-w.drain.Done():
+				return errUnstored
+			case <-time.After(holdEvery):
+			}
+			if !told && time.Since(begun) > lateStore && w.c.Notice != nil {
+				told = true
+				w.c.Notice("storing", "", "", "the last run's segments go to the Store before anything is fetched")
+			}
+		}
+	}
+	return nil
+}
+
+// errUnstored ends a run that was drained before it began.
+var errUnstored = salvor.Errorf(salvor.Interrupted, "the last run's segments are not in the Store yet").
+	WithHint("run the same command again when the Store answers: they wait in the spool")
+
 // recovered rebuilds an attempt from its journal entry and its records.
 func (w *Worker) recovered(ctx context.Context, r warc.Recovered) (finished, error) {
 	e := r.Entry
@@ -85,12 +118,26 @@ func (w *Worker) recovered(ctx context.Context, r warc.Recovered) (finished, err
 		f.entry.Outcome = salvor.Open
 		return f, nil
 	}
-	if e.Links {
+	if e.Links && !w.c.Restored {
 		return f, nil
 	}
 	offers, err := w.storedLinks(ctx, r)
+	if w.c.Restored { // the copy of the state may not know the page
+		offers = append(offers, w.itself(e)...)
+	}
 	f.links = w.sender.offer(WithRobots(w.c.Crawl, offers))
 	return f, err
+}
+
+// itself offers a captured page as it was known when it was fetched.
+func (w *Worker) itself(e warc.Entry) []api.Offer {
+	u, err := canon.Parse(e.URL)
+	if err != nil || e.Key == (salvor.Key{}) {
+		return nil
+	}
+	it := w.item(u, scope.Decision{In: true, Class: e.Class, Band: salvor.BandPage, Hop: e.Hop}, e.Via)
+	it.Round = e.Round
+	return []api.Offer{{Item: it}}
 }
 
 // storedLinks judges the links of a stored page again.

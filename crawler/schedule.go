@@ -20,15 +20,16 @@ type schedule struct {
 	agents    []string
 	now       func() instant
 
-	mu     sync.Mutex
-	hosts  map[string]*hostQueue
-	leases map[salvor.LeaseID]*lease
-	ready  readyHeap
-	seen   salvor.LeaseID
-	todo   int  // items not started, over all hosts
-	dry    bool // a lease's last item started since the last extend
-	urgent bool // a host asked for less since the last report
-	frozen bool // pause: nothing starts
+	mu      sync.Mutex
+	hosts   map[string]*hostQueue
+	leases  map[salvor.LeaseID]*lease
+	ready   readyHeap
+	seen    salvor.LeaseID
+	todo    int  // items not started, over all hosts
+	dry     bool // a lease's last item started since the last extend
+	urgent  bool // a host asked for less since the last report
+	frozen  bool // pause: nothing starts
+	stalled bool // nor while the spool is full
 
 	wake  chan struct{} // something may have become startable
 	hands chan struct{} // a host ran out of items: ask for more
@@ -198,7 +199,7 @@ func (s *schedule) pick() (task, bool, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := time.Now()
-	for !s.frozen && len(s.ready) > 0 {
+	for !s.frozen && !s.stalled && len(s.ready) > 0 {
 		h := s.ready[0]
 		if wait := h.start().Sub(t); wait > 0 {
 			return task{}, false, wait
@@ -365,6 +366,16 @@ func (s *schedule) freeze(on bool) {
 	kick(s.wake)
 }
 
+// stall stops all starts while there is no room for what they would bring.
+func (s *schedule) stall(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stalled != on {
+		s.stalled = on
+		kick(s.wake)
+	}
+}
+
 // setPerOrigin changes the number of exchanges with one origin.
 func (s *schedule) setPerOrigin(n int) {
 	s.mu.Lock()
@@ -394,7 +405,7 @@ const (
 func (s *schedule) want(limit, items int) (hosts int, not []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.frozen || s.todo > min(limit*items*4, maxTodo) {
+	if s.frozen || s.stalled || s.todo > min(limit*items*4, maxTodo) {
 		return 0, nil
 	}
 	busy, rested := 0, time.Now().Add(soon)

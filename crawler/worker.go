@@ -55,6 +55,8 @@ type Config struct {
 	CrawlDelay   bool // let robots.txt lower the rate
 	Deadline     time.Time
 	Limit        int64 // captures of the crawl at most; 0 none
+	Hold         Hold
+	Restored     bool // the coordinator's state is a copy from before Recovery's captures
 	Logger       *slog.Logger
 
 	// SeedMoved is told, durably before the target is queued, that a seed
@@ -72,6 +74,7 @@ type Worker struct {
 	session *session
 	sched   *schedule
 	sender  *sender
+	shelf   *shelf
 	tasks   chan task
 	dones   chan finished
 	rules   atomic.Pointer[judgement]
@@ -99,6 +102,7 @@ func New(c Config) *Worker {
 	w := &Worker{
 		c:     c,
 		sched: newSchedule(c.PerOrigin, c.RobotsAgents),
+		shelf: newShelf(c.Hold),
 		tasks: make(chan task),
 		dones: make(chan finished, heldMax),
 	}
@@ -152,6 +156,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	err = firstError(w.recover(ctx), w.openQuota(ctx))
 	if err == nil {
 		back.Go(func() error { return w.failing(w.keep(after, w.drain)) })
+		back.Go(func() error { return w.failing(w.settleStored(after)) })
 		err = w.work(ctx)
 	}
 	stopAfter()
@@ -195,7 +200,10 @@ func (w *Worker) work(ctx context.Context) error {
 	}
 	err := fetchers.Wait()
 	close(w.dones)
-	return firstError(err, commits.Wait())
+	if err = firstError(err, commits.Wait()); err != nil {
+		return err
+	}
+	return w.empty(ctx)
 }
 
 // fetchAll is one fetcher: it visits items until there are no more.

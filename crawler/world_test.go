@@ -36,6 +36,8 @@ type world struct {
 	front *frontier
 	web   *httptest.Server
 	pages map[string]http.HandlerFunc
+	// elsewhere: the Store is on another machine.
+	elsewhere bool
 
 	mu     sync.Mutex
 	trail  []string                // steps done in this life
@@ -131,7 +133,7 @@ func (w *world) life(dieAt string, nth int) error {
 		Dir: w.spool(), Store: &steppedStore{store, w}, Writers: 1, MaxSize: 4000, FS: &steppedFS{w}, Node: "test",
 		Info:        func(string) warc.Warcinfo { return warc.Warcinfo{Software: "test"} },
 		OpenSegment: w.front.openSegment,
-		OnSealed:    w.front.SetSegment, OnStored: w.front.SetSegment,
+		OnSealed:    w.front.SetSegment, OnStored: w.front.SetSegment, Journals: w.elsewhere,
 	})
 	if err != nil {
 		return err
@@ -166,6 +168,7 @@ func (w *world) work(ctx context.Context, client *fetch.Client, pool *warc.Pool,
 	worker := New(Config{
 		Coordinator: w.front, Crawl: w.front.crawl, Name: "test", Fetch: client, Pool: pool, Recovery: rec,
 		Originals: cdx.NewOriginals(1000), Log: log, Scope: s, Tries: 3, Connections: 4, PerOrigin: 4, Outlinks: true,
+		Hold: Hold{On: w.elsewhere, Idle: 30 * time.Millisecond}, Restored: w.elsewhere,
 	})
 	ended := make(chan error, 1)
 	go func() { ended <- worker.Run(ctx) }()
@@ -207,7 +210,9 @@ type knownItem struct {
 	lease   salvor.LeaseID // 0: queued
 	settled bool
 	entry   api.Entry
-	reports int // with this outcome
+	// answered: it is robots.txt, its rules are known and its bytes not durable.
+	answered bool
+	reports  int // with this outcome
 }
 
 func newFrontier(w *world) *frontier {
@@ -305,7 +310,7 @@ func (f *frontier) grant() (api.Lease, bool) {
 	defer f.mu.Unlock()
 	robots := false
 	for _, it := range f.items {
-		robots = robots || it.Class == salvor.ClassRobots && !it.settled
+		robots = robots || it.Class == salvor.ClassRobots && !it.settled && !it.answered
 	}
 	l := api.Lease{ID: f.lease + 1, Crawl: 1, Host: "127.0.0.1", Pace: salvor.Unlimited, TTL: salvor.LeaseTTL, Robots: f.robots}
 	for _, it := range f.items {
@@ -348,6 +353,8 @@ func (f *frontier) end(it *knownItem, e api.Entry) {
 		f.dups++
 	case it.settled:
 		it.reports++
+	case e.Verb == api.VerbHold:
+		it.answered = it.lease == e.Lease
 	case e.Verb != api.VerbSettle:
 		it.lease = 0
 	case e.Outcome.HasCapture() || it.lease == e.Lease:
@@ -361,6 +368,14 @@ func (f *frontier) mayEnd(e api.Entry) {
 		return
 	}
 	name := f.segment(e.Place.Segment)
+	if f.w.elsewhere {
+		f.mu.Lock()
+		state := f.stored[e.Place.Segment].State
+		f.mu.Unlock()
+		if state != api.SegmentStored {
+			f.w.t.Errorf("%s is reported as %v, its segment is not in the Store", f.path(e.Key), e.Outcome)
+		}
+	}
 	f.w.mu.Lock()
 	durable := f.w.synced[name]
 	f.w.mu.Unlock()
@@ -425,7 +440,10 @@ func (s *steppedStore) Put(ctx context.Context, key string, b storage.Blob, o st
 
 // what is a file's kind, for the names of steps.
 func what(path string) string {
-	base := filepath.Base(path)
+	base := strings.TrimSuffix(filepath.Base(path), "journal.gz")
+	if base != filepath.Base(path) {
+		return "journal"
+	}
 	for _, end := range []string{"journal", "cdxj", "serial", "serial.tmp"} {
 		if strings.HasSuffix(base, end) {
 			return strings.TrimSuffix(end, ".tmp")
