@@ -96,6 +96,9 @@ type Config struct {
 	AssembleWithin time.Duration // the same for joining parts; default 10 min
 	RetryFor       time.Duration // tries go on for so long; default 2 min, negative: one try
 
+	// OnTrouble hears of every failure that is about to be tried again.
+	OnTrouble func(error)
+
 	// DialContext and Wrap are for tests of faults: how connections are made,
 	// and what stands between this package and the network.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)

@@ -35,9 +35,12 @@ func (s *Store) retry(ctx context.Context, doing, key string, f func() error) er
 type tries struct {
 	until time.Time
 	n     int
+	tell  func(error)
 }
 
-func (s *Store) newTries() *tries { return &tries{until: time.Now().Add(s.cfg.RetryFor)} }
+func (s *Store) newTries() *tries {
+	return &tries{until: time.Now().Add(s.cfg.RetryFor), tell: s.cfg.OnTrouble}
+}
 
 // wait returns nil when it is time to try again, else the error to end with.
 func (t *tries) wait(ctx context.Context, doing, key string, err error) error {
@@ -46,6 +49,9 @@ func (t *tries) wait(ctx context.Context, doing, key string, err error) error {
 	d := time.Duration(rand.Int64N(int64(limit)))
 	if time.Now().Add(d).After(t.until) {
 		return err
+	}
+	if t.tell != nil {
+		t.tell(err)
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
