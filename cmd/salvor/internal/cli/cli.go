@@ -28,6 +28,8 @@ type Program struct {
 	Version string           // "" is that of the build
 	Now     func() time.Time // nil is time.Now
 	Signals func() (<-chan os.Signal, func())
+	// OpenStore opens the Stores of --store and --mirror; nil is storage/s3.
+	OpenStore job.OpenStore
 }
 
 // world is what one run of the program sees.
@@ -56,6 +58,9 @@ func (p Program) withDefaults() Program {
 	}
 	if p.Now == nil {
 		p.Now = time.Now
+	}
+	if p.OpenStore == nil {
+		p.OpenStore = openS3
 	}
 	if p.Signals == nil {
 		p.Signals = processSignals
@@ -99,7 +104,7 @@ what it could not.`,
 	root.SetVersionTemplate("salvor {{.Version}}\n")
 	root.SetHelpFunc(help)
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(w.saveCommand(), w.scopeCommand(), w.versionCommand())
+	root.AddCommand(w.saveCommand(), w.scopeCommand(), w.storeCommand(), w.compactCommand(), w.versionCommand())
 	return root
 }
 

@@ -34,6 +34,7 @@ type asked struct {
 	quiet       bool
 	verbose     bool
 	json        bool
+	config      string
 }
 
 // defaults of the settings that no flag changed. The texts of the flags name
@@ -41,7 +42,7 @@ type asked struct {
 func defaults() job.Settings {
 	return job.Settings{
 		Scope: "host", MaxHops: job.NoLimit, ExcludeSets: []string{"global"}, PageRequisites: true, Robots: "obey",
-		MaxRate: 20, Connections: 64, PerOrigin: 6, Tries: 8, WARCMaxSize: 1e9, WARCOutlinks: true,
+		MaxRate: 20, Connections: 64, PerOrigin: 6, Tries: 8, WARCMaxSize: 1e9, WARCOutlinks: true, SpoolMax: 10e9,
 	}
 }
 
@@ -102,6 +103,13 @@ func (a *asked) archiveGroup() optionGroup {
 		{name: "dir", value: filled(&a.dir, "name a directory, or leave --dir out for ./HOST-YYYYMMDDhhmmss"), usage: "archive directory `DIR` (default ./HOST-YYYYMMDDhhmmss); the same command on it again resumes"},
 		{name: "resume", value: one(&a.resume, any1), noArg: newestUnfinished,
 			usage: "resume the archive `DIR` as it was begun; without DIR the newest unfinished one below this directory. Flags given anew replace what they said before"},
+		{name: "store", value: one(&a.settings.Store, storeURL), carry: carry(func(s *job.Settings) *string { return &s.Store }),
+			usage: "keep the archive in a bucket: `URL` is s3://BUCKET/PREFIX with ?endpoint=, region= and more (docs/store.md). DIR holds state and spool then; with an empty DIR the same command goes on from the store"},
+		{name: "mirror", value: one(&a.settings.Mirror, storeURL), carry: carry(func(s *job.Settings) *string { return &s.Mirror }),
+			usage: "with --store: keep a second copy in the bucket of this `URL`, filled behind the first"},
+		{name: "copies", value: whole(&a.settings.Copies, 1, 2), carry: carry(func(s *job.Settings) *int { return &s.Copies }),
+			usage: "with --mirror and `N` 2: a URL is saved only when both stores have it (default 1)"},
+		{name: "config", value: filled(&a.config, "name a file"), usage: "read settings from `FILE`: YAML, the long names of these flags; flags given count more"},
 		{name: "again", value: truth(&a.again), noArg: "true", usage: "crawl a finished archive anew; what did not change becomes a revisit record"},
 		{name: "retry", value: retryValue(&a.retry), usage: "queue URLs with this `OUTCOME` again: failed, refused, gone, excluded, too_big ... (repeatable)"},
 		{name: "dry-run", short: "n", value: truth(&a.dryRun), noArg: "true", usage: "say what would be done, and do nothing"},
@@ -168,6 +176,7 @@ func (a *asked) recordGroup() optionGroup {
 		{name: "warc-header", value: many(&s.WARCHeaders, warcHeader), carry: func(dst, src *job.Settings) { dst.WARCHeaders = src.WARCHeaders }, usage: "add `\"NAME: VALUE\"` to each warcinfo record (repeatable)"},
 		{name: "warc-max-size", value: one(&s.WARCMaxSize, warcSize), carry: carry(func(s *job.Settings) *int64 { return &s.WARCMaxSize }), usage: "begin a new file at `SIZE` (default 1GB)"},
 		{name: "warc-prefix", value: one(&s.WARCPrefix, warcPrefix), carry: carry(func(s *job.Settings) *string { return &s.WARCPrefix }), usage: "`TEXT` that file names begin with (default the host of the first seed)"},
+		{name: "spool-max", value: one(&s.SpoolMax, value.Size), carry: carry(func(s *job.Settings) *int64 { return &s.SpoolMax }), usage: "with --store: fetch nothing new while `SIZE` of segments wait for it (default 10GB)"},
 		{name: "warc-outlinks", value: truth(&s.WARCOutlinks), noArg: "true", carry: carry(func(s *job.Settings) *bool { return &s.WARCOutlinks }),
 			usage: "write metadata records with the links of each page (default on; =false turns it off)"},
 	}}

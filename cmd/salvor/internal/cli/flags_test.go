@@ -18,6 +18,7 @@ func TestSettingsAsFlags(t *testing.T) {
 	s.Deadline, s.DeadlineSpec, s.LimitURLs, s.LimitBytes, s.MaxBody, s.LimitRate = time.Unix(1e9, 0), "1d", 1, 2, 3, 4
 	s.HeaderNames, s.BindAddress, s.Proxy, s.AllowNet = []string{"X-Key"}, netip.MustParseAddr("::1"), "http://p:1", []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	s.Operator, s.Description, s.Contact, s.WARCHeaders = "o", "d", "c", [][2]string{{"a", "b"}}
+	s.Store, s.Mirror, s.Copies = "s3://a/b", "s3://c/d", 2
 	s.Secrets = job.Secrets{
 		Headers: []job.Header{{Name: "X-Key", Value: "s3cret"}}, Cookies: []job.Cookie{{Name: "n", Value: "s3cret"}},
 		ProxyUser: "s3cret", ProxyPass: "s3cret", CookiesFile: "s3cret",

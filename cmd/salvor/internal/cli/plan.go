@@ -44,6 +44,9 @@ func (w *world) where(a *asked, seeds []job.Seed, now time.Time) (dir string, mu
 		return a.dir, true, nil
 	case a.resume == newestUnfinished:
 		dir, err = archive.Unfinished(".")
+		if salvor.ClassOf(err) == salvor.NotFound && a.settings.Store != "" {
+			return storeDir(a.settings.Store, now), true, nil
+		}
 		return dir, true, err
 	case a.resume != "" && a.dir != "" && filepath.Clean(a.dir) != filepath.Clean(a.resume):
 		return "", false, salvor.Errorf(salvor.Invalid, "--dir and --resume name different directories").WithHint("leave --dir out")
@@ -53,6 +56,8 @@ func (w *world) where(a *asked, seeds []job.Seed, now time.Time) (dir string, mu
 		return a.dir, false, nil
 	case len(a.gone) > 0: // there is no archive that could remember them
 		return "", false, a.gone[0].err
+	case len(seeds) == 0 && a.settings.Store != "":
+		return storeDir(a.settings.Store, now), false, nil
 	case len(seeds) == 0:
 		return "", false, noSeed()
 	}
@@ -228,6 +233,12 @@ func (p *plan) check(a *asked, m *remembered) error {
 		return salvor.Errorf(salvor.Invalid, "--retry needs an archive, and %s is none yet", p.dir).WithHint("leave --retry out")
 	case len(a.retry) > 0 && p.again:
 		return salvor.Errorf(salvor.Invalid, "--again crawls everything anew, --retry a part").WithHint("leave one of them out")
+	}
+	if err := sameStore(m, s); err != nil {
+		return err
+	}
+	if err := copiesMakeSense(s); err != nil {
+		return err
 	}
 	return bindable(s.BindAddress)
 }

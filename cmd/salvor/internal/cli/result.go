@@ -11,6 +11,7 @@ import (
 	"salvor/cmd/salvor/internal/archive"
 	"salvor/cmd/salvor/internal/job"
 	"salvor/cmd/salvor/internal/progress"
+	"salvor/cmd/salvor/internal/remote"
 )
 
 // resultJSON is the last line of a run that reached an end.
@@ -83,6 +84,9 @@ func (s *session) isDraining() bool {
 // directory's own conflict is a lock.
 func (s *session) broken(err error) error {
 	s.log.Error("end", "err", err, "class", salvor.ClassOf(err).String())
+	if errors.Is(err, remote.ErrTaken) {
+		return err
+	}
 	if salvor.ClassOf(err) == salvor.Conflict || salvor.ClassOf(err) == salvor.NotFound {
 		return salvor.Errorf(salvor.Internal, "%w", err).WithHint("%s", firstOf(salvor.HintOf(err), "the log has more: "+s.dir.Log()))
 	}

@@ -159,7 +159,7 @@ func (s *session) run(ctx context.Context) (job.Result, error) {
 	return s.Engine.Run(ctx, job.Job{
 		Dir: s.dir, Settings: p.settings, Seeds: p.seeds, Resumed: p.previous != nil, Round: p.round, Again: p.again,
 		Retry: s.asked.retry, Previous: p.previous,
-		Orders: orders, Control: s.orders, Drain: s.drain, Progress: s.reporter, Logger: s.log, Version: s.Version,
+		Orders: orders, Control: s.orders, Drain: s.drain, Progress: s.reporter, Logger: s.log, Version: s.Version, OpenStore: s.OpenStore,
 	})
 }
 

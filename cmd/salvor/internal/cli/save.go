@@ -39,6 +39,11 @@ func (w *world) saveCommand() *cobra.Command {
 		Example:     saveExamples,
 		Annotations: map[string]string{"exit": exitHelp, "more": saveMore},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if a.config != "" {
+				if err := configure(cmd.Flags(), a.config); err != nil {
+					return configError(err)
+				}
+			}
 			a.note(cmd.Flags(), args)
 			return w.save(cmd, a)
 		},
@@ -94,7 +99,7 @@ func (w *world) save(cmd *cobra.Command, a *asked) error {
 	if err != nil {
 		return err
 	}
-	m, err := look(dir, must)
+	m, note, err := w.lookOrBring(cmd.Context(), a, dir, must)
 	if err != nil {
 		return err
 	}
@@ -108,6 +113,9 @@ func (w *world) save(cmd *cobra.Command, a *asked) error {
 	d, p, err := w.openPlanned(a, p, seeds, must, now)
 	if err != nil {
 		return err
+	}
+	if note != "" {
+		p.notes = append(p.notes, note)
 	}
 	return w.carryOut(cmd.Context(), a, p, d)
 }

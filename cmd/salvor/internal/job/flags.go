@@ -24,6 +24,7 @@ func (s *Settings) Flags() []Flag {
 	s.mannersFlags(&f)
 	s.networkFlags(&f)
 	s.recordFlags(&f)
+	s.storeFlags(&f)
 	return f
 }
 
@@ -113,4 +114,14 @@ func (s *Settings) recordFlags(f *flags) {
 	f.add("warc-max-size", s.WARCMaxSize)
 	f.add("warc-prefix", s.WARCPrefix)
 	f.add("warc-outlinks", s.WARCOutlinks)
+}
+
+func (s *Settings) storeFlags(f *flags) {
+	if s.Store == "" {
+		return
+	}
+	f.add("store", s.Store)
+	f.some("mirror", s.Mirror)
+	f.some("copies", s.Copies)
+	f.add("spool-max", s.SpoolMax)
 }

@@ -15,6 +15,7 @@ import (
 	"salvor/cmd/salvor/internal/archive"
 	"salvor/cmd/salvor/internal/control"
 	"salvor/cmd/salvor/internal/progress"
+	"salvor/storage"
 )
 
 // Engine is what carries a job out.
@@ -31,6 +32,37 @@ type Engine interface {
 	// Trace finds by which links an archive came to know a URL. The archive
 	// may be in use by another process: then what its files tell must do.
 	Trace(ctx context.Context, q Inquiry) (Trace, error)
+	// Restore brings an archive from its Store into a directory that holds
+	// none, as it was at a time; Run goes on from there. It is false when the
+	// Store holds no archive.
+	Restore(ctx context.Context, r Restoring) (found bool, at time.Time, err error)
+	// Compact joins small segments of a Store elsewhere to objects of about
+	// target bytes, and removes the originals of joins older than grace. Of
+	// the Job it needs Dir, Settings, OpenStore, Progress, Logger and Version.
+	Compact(ctx context.Context, j Job, target int64, grace time.Duration) (Compacted, error)
+}
+
+// Compacted is what joining did.
+type Compacted struct {
+	Joined  int      `json:"joined"`  // segments
+	Into    int      `json:"objects"` // they were joined to
+	Bytes   int64    `json:"bytes"`   // of these
+	Removed int      `json:"removed"` // originals of earlier joins
+	Waiting int      `json:"waiting"` // joins whose originals are kept for now
+	Kept    []string `json:"kept,omitempty"`
+}
+
+// OpenStore opens a Store by its URL. notes is a directory for what is known of
+// unfinished uploads, "" none; trouble hears of failures that are tried again.
+type OpenStore func(ctx context.Context, url, notes string, trouble func(error)) (storage.Store, error)
+
+// Restoring says what to bring where.
+type Restoring struct {
+	Store   storage.Store
+	URL     string // of Store
+	Dir     string
+	Force   bool   // also from a machine that seems to be at work
+	Version string // of this program
 }
 
 // Job is one run of `salvor save`.
@@ -50,6 +82,8 @@ type Job struct {
 	Progress progress.Sink         // takes snapshots and notices; never blocks
 	Logger   *slog.Logger          // for people who debug; not nil
 	Version  string                // of this program
+	// OpenStore opens the Store that Settings.Store or Mirror names.
+	OpenStore OpenStore
 }
 
 // Seed is a URL somebody named.

@@ -60,6 +60,12 @@ type Settings struct {
 	WARCPrefix   string `json:"warc_prefix"`
 	WARCOutlinks bool   `json:"warc_outlinks"` // metadata records with outlinks
 
+	// Where it is kept.
+	Store    string `json:"store,omitempty"`  // URL of a Store elsewhere; "": the directory
+	Mirror   string `json:"mirror,omitempty"` // URL of a second Store
+	Copies   int    `json:"copies,omitempty"` // 2: nothing counts as stored that is not in both
+	SpoolMax int64  `json:"spool_max"`        // bytes that may wait for it; 0 no bound
+
 	Secrets Secrets `json:"-"`
 }
 

@@ -64,6 +64,8 @@ type progressJSON struct {
 	Hosts     []hostJSON `json:"hosts"`
 	Spool     int64      `json:"spool"`
 	SpoolMax  int64      `json:"spool_max"`
+	Held      int64      `json:"held"`
+	Stopped   string     `json:"stopped,omitempty"`
 	Open      int        `json:"segments_open"`
 	Sealed    int        `json:"segments_sealed"`
 	Left      *float64   `json:"to_deadline,omitempty"`
@@ -116,7 +118,7 @@ func progressOf(v view) progressJSON {
 	p := progressJSON{
 		Phase: v.Phase, Elapsed: round(v.Elapsed.Seconds()), Counts: CountsOf(v.Snapshot),
 		RateNow: round(v.RateNow), RateMean: round(v.RateMean), BytesNow: round(v.BytesNow), BytesMean: round(v.BytesMean),
-		Hosts: []hostJSON{}, Spool: v.Spool, SpoolMax: v.SpoolMax, Open: v.Open, Sealed: v.Sealed,
+		Hosts: []hostJSON{}, Spool: v.Spool, SpoolMax: v.SpoolMax, Held: v.Held, Stopped: v.Stopped, Open: v.Open, Sealed: v.Sealed,
 	}
 	for _, h := range v.Hosts {
 		p.Hosts = append(p.Hosts, hostJSON{h.Name, h.Open, h.Saved, round(max(h.Now, 0)), round(h.Rate), h.Why})

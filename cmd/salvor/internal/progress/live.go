@@ -36,7 +36,8 @@ func frame(v view, name string, width, height int) []string {
 		}
 	}
 	add("rate", fmt.Sprintf("%s now, %s mean; %s (%s/s)", rateText(v.RateNow), rateText(v.RateMean), Bytes(v.Bytes), bytesText(v.BytesNow)))
-	add("queue", fmt.Sprintf("%s queued, %s waiting, %s under way", Count(v.Queued), Count(v.Waiting), Count(v.Leased)))
+	add("queue", fmt.Sprintf("%s queued, %s waiting, %s under way%s", Count(v.Queued), Count(v.Waiting), Count(v.Leased-v.Held), heldText(v)))
+	add("stopped", v.Stopped)
 	add("ended", endedText(v))
 	add("errors", errorsText(v.Errors, 5))
 	add("disk", fmt.Sprintf("segments %d open, %d sealed; spool %s", v.Open, v.Sealed, spoolText(v)))
@@ -69,6 +70,14 @@ func bar(v view, width int) string {
 		full = int(int64(cells) * v.Settled() / v.Known)
 	}
 	return "[" + strings.Repeat("=", full) + strings.Repeat(" ", cells-full) + "] " + text
+}
+
+// heldText tells of what a Store elsewhere does not have yet.
+func heldText(v view) string {
+	if v.Held == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %s on their way to the store", Count(v.Held))
 }
 
 func endedText(v view) string {

@@ -48,8 +48,10 @@ type Snapshot struct {
 	TooBig   int64
 	Known    int64 // all URLs accepted
 	Queued   int64
-	Waiting  int64 // for a retry
-	Leased   int64 // under way
+	Waiting  int64  // for a retry
+	Leased   int64  // under way
+	Held     int64  // of these: captured, on their way to a Store elsewhere
+	Stopped  string // why nothing new is fetched; "" it is
 
 	Captures int64 // exchanges recorded
 	Bytes    int64 // received: their response blocks

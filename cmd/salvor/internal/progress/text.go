@@ -119,6 +119,7 @@ func plain(v view) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: saved %s of %s known, %s, %s (%s), queued %s", v.Phase,
 		Count(v.Saved+v.Revisits), Count(v.Known), rate, Bytes(v.Bytes), bytes, Count(v.Queued+v.Waiting))
+	b.WriteString(heldText(v))
 	for _, c := range []count{{"gone", v.Gone}, {"refused", v.Refused}, {"failed", v.Failed}, {"excluded", v.Excluded}, {"too big", v.TooBig}} {
 		if c.N > 0 {
 			fmt.Fprintf(&b, ", %s %s", c.Name, Count(c.N))

@@ -48,7 +48,25 @@ type Extra struct {
 	Interruptions []Interruption
 	Mended        []Mended
 	Missing       map[string]string // stored segments that are not as they were stored: what is wrong, by their key
+	Store         *Store            // elsewhere; nil: the directory
 	Notes         []string          // anything else a reader must know: scope changes ...
+}
+
+// Store says where the archive lies, if not in its directory.
+type Store struct {
+	URL      string  `json:"url"`
+	Segments int64   `json:"segments"` // stored there
+	Bytes    int64   `json:"bytes"`    // of these
+	Copies   int     `json:"copies"`   // that a URL must have to count as saved
+	Mirror   *Mirror `json:"mirror,omitempty"`
+}
+
+// Mirror is the second copy.
+type Mirror struct {
+	URL     string `json:"url"`
+	Objects int64  `json:"objects"` // of all kinds that it holds
+	Bytes   int64  `json:"bytes"`
+	Missing int64  `json:"missing"` // objects that could not be copied at the last pass
 }
 
 // Setting is one setting in its spelling on the command line.

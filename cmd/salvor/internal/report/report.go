@@ -39,6 +39,7 @@ type Report struct {
 	Seeds      []SeedRow `json:"seeds"`
 	MoreSeeds  int       `json:"seeds_more"`
 	Segments   []Segment `json:"segments"`
+	Store      *Store    `json:"store,omitempty"`
 
 	Certificates  []Certificate  `json:"certificates"`
 	Interruptions []Interruption `json:"interruptions"`
@@ -172,6 +173,7 @@ type Segment struct {
 	Name   string           `json:"name"`
 	Path   string           `json:"path,omitempty"` // in the Store
 	State  string           `json:"state"`          // open, sealed, stored
+	Base   int64            `json:"base,omitempty"`
 	Bytes  int64            `json:"bytes"`
 	SHA256 string           `json:"sha256,omitempty"`
 

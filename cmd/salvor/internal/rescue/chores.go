@@ -3,7 +3,9 @@ package rescue
 import (
 	"context"
 	"sync"
+	"time"
 
+	"salvor"
 	"salvor/cmd/salvor/internal/progress"
 )
 
@@ -115,9 +117,24 @@ func (r *rescue) doChores(ctx context.Context, swept chan<- struct{}) error {
 		}
 		err := do[x](ctx)
 		r.chores.end()
+		if r.elsewhere() && salvor.ClassOf(err) == salvor.Unavailable {
+			r.again(ctx, x)
+			continue
+		}
 		if err != nil && ctx.Err() == nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// again asks for a chore later: what it reads lies in a Store that is away.
+func (r *rescue) again(ctx context.Context, x chore) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(choreLater):
+	}
+	r.chores.ask(x)
+}
+
+const choreLater = 10 * time.Second

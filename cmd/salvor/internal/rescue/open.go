@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +15,7 @@ import (
 	"salvor/api"
 	"salvor/cmd/salvor/internal/job"
 	"salvor/cmd/salvor/internal/progress"
+	"salvor/cmd/salvor/internal/remote"
 	"salvor/coordinator"
 	"salvor/crawler"
 	"salvor/crawler/canon"
@@ -24,6 +24,7 @@ import (
 	"salvor/crawler/scope"
 	"salvor/storage"
 	"salvor/storage/file"
+	"salvor/storage/mirror"
 	"salvor/warc"
 	"salvor/warc/cdx"
 )
@@ -33,6 +34,9 @@ import (
 type rescue struct {
 	job      job.Job
 	store    storage.Store
+	claim    remote.Claim  // on a Store elsewhere
+	second   storage.Store // filled behind the first; nil: none
+	copied   mirror.Done   // what the second holds; guarded by mu
 	node     *coordinator.Node
 	crawl    api.Crawl
 	memory   memory // what the state directory remembers beside the frontier
@@ -77,7 +81,7 @@ func open(ctx context.Context, j job.Job) (r *rescue, err error) {
 	}()
 	r.show(progress.Starting)
 	for _, step := range []func(context.Context) error{
-		r.openStore, r.openNode, r.openCrawl, r.checkStored, r.openLog, r.openClient, r.openPool, r.openWorker,
+		r.openStore, r.openNode, r.openCrawl, r.openCarried, r.checkStored, r.openLog, r.openClient, r.openPool, r.openWorker,
 	} {
 		if err := step(ctx); err != nil {
 			return r, err
@@ -107,7 +111,10 @@ func (r *rescue) close(ctx context.Context, clean bool) (err error) {
 	return err
 }
 
-func (r *rescue) openStore(context.Context) (err error) {
+func (r *rescue) openStore(ctx context.Context) (err error) {
+	if r.elsewhere() {
+		return r.openRemote(ctx)
+	}
 	r.store, err = file.Open(r.job.Dir.Path())
 	return err
 }
@@ -223,7 +230,7 @@ func (r *rescue) openClient(context.Context) (err error) {
 func (r *rescue) openPool(ctx context.Context) (err error) {
 	r.show(progress.Mending)
 	s := &r.job.Settings
-	r.pool, r.recovery, err = warc.Open(ctx, warc.PoolConfig{
+	c := warc.PoolConfig{
 		Dir: r.job.Dir.Spool("segments"), Store: r.store, Writers: writers, MaxSize: s.WARCMaxSize,
 		MaxAge: segmentAge, Prefix: filePrefix(s.WARCPrefix), Node: "local", Info: r.warcinfo,
 		OpenSegment: func(ctx context.Context, name string) (salvor.SegmentID, error) {
@@ -231,7 +238,13 @@ func (r *rescue) openPool(ctx context.Context) (err error) {
 		},
 		OnSealed: r.node.SetSegment, OnStored: r.node.SetSegment,
 		OnError: func(err error) { r.notice(progress.Note, "segment", "", err.Error()) },
-	})
+	}
+	if r.elsewhere() {
+		c.MaxSize, c.MaxAge = min(c.MaxSize, remoteSize), remoteAge
+		c.MinSize, c.SmallAge, c.MaxExchanges, c.Journals = remoteSmall, remoteSmallAge, remoteExchanges, true
+		c.Node = fmt.Sprintf("e%d", r.claim.Epoch)
+	}
+	r.pool, r.recovery, err = warc.Open(ctx, c)
 	for _, m := range r.recovery.Segments {
 		r.memory.Mended = append(r.memory.Mended, mended{Segment: m.Name, Cut: m.Cut, Records: int64(m.Entries)})
 		if m.Cut > 0 || m.Lost > 0 {
@@ -261,8 +274,8 @@ const (
 	segmentAge = time.Hour
 )
 
-func (r *rescue) openWorker(context.Context) error {
-	originals, err := r.originals()
+func (r *rescue) openWorker(ctx context.Context) error {
+	originals, err := r.originals(ctx)
 	if err != nil {
 		return err
 	}
@@ -273,37 +286,41 @@ func (r *rescue) openWorker(context.Context) error {
 		Robots: robotsPolicy(s.Robots), RobotsAgents: []string{s.RobotsAgent},
 		Tries: s.Tries, Connections: s.Connections, PerOrigin: s.PerOrigin, Outlinks: s.WARCOutlinks,
 		CrawlDelay: !s.MaxRateGiven, Deadline: s.Deadline, Limit: s.LimitURLs, Logger: r.job.Logger,
+		Hold: crawler.Hold{On: r.elsewhere(), MaxSpool: s.SpoolMax, Room: r.spoolRoom}, Restored: r.elsewhere(),
 		SeedMoved: r.seedMoved, Notice: r.tell,
 	})
 	return nil
 }
 
 // originals are the payloads that revisits may point at: those of the CDXJ
-// files beside stored segments, the newest last.
-func (r *rescue) originals() (*cdx.Originals, error) {
+// files beside stored segments, the newest last. While a Store elsewhere is away
+// there are none: equal payloads are stored again then.
+func (r *rescue) originals(ctx context.Context) (*cdx.Originals, error) {
 	o := cdx.NewOriginals(originalsMax)
-	names, err := filepath.Glob(r.job.Dir.WARC("*.cdxj"))
-	if err != nil {
-		return nil, err
-	}
-	for _, n := range names {
-		if !r.whole(n) {
+	for info, err := range r.store.List(ctx, "warc/", "") {
+		if err == nil && (!strings.HasSuffix(info.Key, ".cdxj") || !r.whole(info.Key)) {
 			continue
 		}
-		if err := loadOriginals(o, n); err != nil {
-			return nil, fmt.Errorf("read payload digests of %s: %w", n, err)
+		if err == nil {
+			err = r.loadOriginals(ctx, o, info.Key)
+		}
+		if r.elsewhere() && salvor.ClassOf(err) == salvor.Unavailable {
+			return o, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read payload digests of %s: %w", info.Key, err)
 		}
 	}
 	return o, nil
 }
 
-func loadOriginals(o *cdx.Originals, name string) error {
-	f, err := os.Open(name)
+func (r *rescue) loadOriginals(ctx context.Context, o *cdx.Originals, key string) error {
+	in, _, err := r.store.Get(ctx, key)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	return o.Load(f)
+	defer in.Close()
+	return o.Load(in)
 }
 
 // originalsMax bounds the table of payload digests: about 100 MB.

@@ -34,11 +34,14 @@ func (r *rescue) finish(ctx context.Context, reason job.Reason) (job.Result, err
 	}
 	r.show(progress.Sealing)
 	sealed := r.seal(ctx)
-	if sealed != nil && salvor.ClassOf(sealed) != salvor.Exhausted {
-		return job.Result{}, sealed
-	}
-	if sealed != nil {
+	switch {
+	case sealed == nil:
+	case salvor.ClassOf(sealed) == salvor.Exhausted:
 		reason, r.detail = job.NoSpace, sealed.Error()
+	case r.elsewhere() && salvor.ClassOf(sealed) == salvor.Unavailable:
+		r.detail = fmt.Sprintf("%d MB wait in the spool for the store: %v; the same command stores them", r.pool.Spooled()>>20, sealed)
+	default:
+		return job.Result{}, sealed
 	}
 	r.show(progress.Reporting)
 	res := job.Result{Reason: reason, Seeds: r.troubles(ctx), Detail: r.detail}
@@ -46,6 +49,11 @@ func (r *rescue) finish(ctx context.Context, reason job.Reason) (job.Result, err
 		return res, err
 	} else if err == nil {
 		res.Report = r.job.Dir.Path(report.HTMLFile)
+	}
+	if err := r.publish(ctx, reason); err != nil {
+		res.Detail = r.unpublished(err)
+	} else if late := r.lastMirror(ctx); late != "" {
+		res.Detail = strings.TrimPrefix(res.Detail+"; "+late, "; ")
 	}
 	r.phase = progress.Ended
 	res.Final = r.snapshot(ctx)
@@ -175,7 +183,7 @@ func (r *rescue) extra() report.Extra {
 	if changes, err := r.job.Dir.Changes(); err == nil {
 		x.Notes = changes
 	}
-	x.Missing = r.missing
+	x.Missing, x.Store = r.missing, r.storeRow()
 	x.Notes = append(r.missingNotes(), x.Notes...)
 	return x
 }

@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
-	"path/filepath"
+	"strings"
 
 	"salvor"
 	"salvor/api"
@@ -41,26 +40,28 @@ func (r *rescue) rescan(ctx context.Context) error {
 }
 
 func (r *rescue) rescanAll(ctx context.Context) error {
-	names, err := filepath.Glob(r.job.Dir.WARC("*.warc.gz"))
-	if err != nil {
-		return err
-	}
-	for _, n := range names {
-		if err := r.rescanSegment(ctx, n); err != nil {
+	for info, err := range r.store.List(ctx, "warc/", "") {
+		if err != nil {
+			return err
+		}
+		if !strings.HasSuffix(info.Key, ".warc.gz") {
+			continue
+		}
+		if err := r.rescanSegment(ctx, info.Key); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *rescue) rescanSegment(ctx context.Context, name string) error {
+func (r *rescue) rescanSegment(ctx context.Context, key string) error {
 	var offers []api.Offer
 	flush := func() error {
 		_, err := r.discover(ctx, offers)
 		offers = offers[:0]
 		return err
 	}
-	err := eachMetadata(ctx, name, func(url string, m *warc.Metadata) error {
+	err := r.eachMetadata(ctx, key, func(url string, m *warc.Metadata) error {
 		more, err := r.admitted(ctx, url, m)
 		if err != nil {
 			return err
@@ -72,7 +73,7 @@ func (r *rescue) rescanSegment(ctx context.Context, name string) error {
 		return flush()
 	})
 	if err != nil {
-		return fmt.Errorf("read the links stored in %s: %w", name, err)
+		return fmt.Errorf("read the links stored in %s: %w", key, err)
 	}
 	return flush()
 }
@@ -117,8 +118,8 @@ func (r *rescue) parent(ctx context.Context, c api.Crawl, u canon.URL, path stri
 }
 
 // eachMetadata calls f for every metadata record of a segment.
-func eachMetadata(ctx context.Context, name string, f func(url string, m *warc.Metadata) error) error {
-	file, err := os.Open(name)
+func (r *rescue) eachMetadata(ctx context.Context, key string, f func(url string, m *warc.Metadata) error) error {
+	file, _, err := r.store.Get(ctx, key)
 	if err != nil {
 		return err
 	}

@@ -79,7 +79,17 @@ func (r *rescue) work(ctx context.Context) (job.Reason, error) {
 	}
 	r.askChores()
 	swept := make(chan struct{})
-	running.Go(func() error { chored <- r.doChores(beside, swept); return nil })
+	running.Go(func() error { chored <- r.beside(beside, swept); return nil })
 	running.Go(func() error { <-swept; worked <- r.worker.Run(ctx); return nil })
 	return w.until(ctx, worked, chored)
+}
+
+// beside is what runs beside the worker: chores, and what keeps the archive's
+// part in a Store elsewhere up to date. The first error ends it.
+func (r *rescue) beside(ctx context.Context, swept chan<- struct{}) error {
+	all, ctx := errgroup.WithContext(ctx)
+	all.Go(func() error { return r.doChores(ctx, swept) })
+	all.Go(func() error { return r.keepCheckpoints(ctx) })
+	all.Go(func() error { return r.keepMirror(ctx) })
+	return all.Wait()
 }

@@ -43,6 +43,9 @@ func (r *rescue) update(ctx context.Context, t api.Totals) {
 	r.shown.Hosts = r.hosts(ctx)
 	r.shown.Spool = r.pool.Spooled()
 	r.shown.SpoolMax = r.spoolMax(r.shown.Spool)
+	held, full := r.worker.Held()
+	r.shown.Held, r.shown.Stopped = int64(held), full
+	r.shown.Captures += r.shown.Held // they count as captured, not as saved
 	if segs, err := r.node.Segments(ctx); err == nil {
 		r.shown.Sealed = 0
 		for _, s := range segs {

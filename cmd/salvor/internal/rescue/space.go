@@ -33,16 +33,15 @@ func (r *rescue) roomLeft(soon int64) error {
 }
 
 // free is how many bytes the archive's disk has left for this user.
-func (r *rescue) free() (bytes int64, known bool) {
-	var st unix.Statfs_t
-	err := unix.Statfs(r.job.Dir.Path(), &st)
-	return int64(st.Bavail) * int64(st.Bsize), err == nil
-}
+func (r *rescue) free() (bytes int64, known bool) { return freeAt(r.job.Dir.Path()) }
 
 // spoolMax is what the spool may grow to before a crawl stops for want of
 // room; 0 unknown.
 func (r *rescue) spoolMax(spooled int64) int64 {
 	free, known := r.free()
+	if r.elsewhere() {
+		return r.job.Settings.SpoolMax
+	}
 	if !known {
 		return 0
 	}
@@ -54,8 +53,52 @@ func (r *rescue) spoolMax(spooled int64) int64 {
 func (w *watch) checkRoom(bytes int64) {
 	grown := bytes - w.bytes
 	w.bytes = bytes
+	if w.elsewhere() {
+		w.checkSpool()
+		return
+	}
 	if err := w.roomLeft(looksAhead * max(grown, 0)); err != nil {
 		w.detail = fmt.Sprintf("%v; %s", err, salvor.HintOf(err))
 		w.drain(job.NoSpace)
 	}
+}
+
+const (
+	// spoolWater is the free space of the spool's disk below which nothing new
+	// is fetched, where segments leave for a Store elsewhere: what is under way
+	// and the seals still fit.
+	spoolWater = 32 << 20
+	// stateWater is what the state needs to be closed.
+	stateWater = 16 << 20
+)
+
+// spoolRoom is an error while the spool's disk is nearly full. Segments that
+// reach the Store make room again.
+func (r *rescue) spoolRoom() error {
+	if free, known := freeAt(r.job.Dir.Spool()); known && free < spoolWater {
+		return salvor.Errorf(salvor.Exhausted, "only %d MB are free on the spool's disk", free>>20)
+	}
+	return nil
+}
+
+// checkSpool drains when there is no room and nothing that could make some.
+func (w *watch) checkSpool() {
+	held, full := w.worker.Held()
+	free, known := w.free()
+	switch {
+	case known && free < stateWater:
+		w.detail = fmt.Sprintf("only %d MB are free on the disk of %s; make room and run the same command again", free>>20, w.job.Dir.Path())
+	case full != "" && held == 0 && w.pool.Spooled() == 0:
+		w.detail = full + ", and nothing in the spool could make room; make some and run the same command again"
+	default:
+		return
+	}
+	w.drain(job.NoSpace)
+}
+
+// freeAt is how many bytes the disk of a directory has left for this user.
+func freeAt(dir string) (bytes int64, known bool) {
+	var st unix.Statfs_t
+	err := unix.Statfs(dir, &st)
+	return int64(st.Bavail) * int64(st.Bsize), err == nil
 }

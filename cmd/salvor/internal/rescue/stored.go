@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"salvor"
 	"salvor/api"
 	"salvor/cmd/salvor/internal/progress"
+	"salvor/warc"
 )
 
 // checkStored looks whether every segment that counts as stored is there with
@@ -22,18 +22,22 @@ func (r *rescue) checkStored(ctx context.Context) error {
 		return err
 	}
 	r.missing = map[string]string{}
+	stat, err := r.stored(ctx)
+	if r.elsewhere() && salvor.ClassOf(err) == salvor.Unavailable {
+		return nil // the next run looks
+	}
+	if err != nil {
+		return err
+	}
 	for _, s := range segments {
 		if s.State != api.SegmentStored || s.Object == "" {
 			continue
 		}
-		problem, err := r.problemOf(ctx, s)
-		if err != nil {
-			return err
-		}
+		problem := problemOf(s, stat)
 		if problem != "" {
 			r.missing[s.Object] = problem
 			r.job.Progress.Notice(progress.Notice{
-				Level: progress.Error, Code: "segment_missing", Text: fmt.Sprintf("%s %s: what was saved in it is lost", r.job.Dir.Path(s.Object), problem),
+				Level: progress.Error, Code: "segment_missing", Text: fmt.Sprintf("%s %s: what was saved in it is lost", r.where(s.Object), problem),
 				Hint: "put it back from a copy and resume; without one, --again fetches everything anew once the crawl is finished",
 			})
 		}
@@ -41,26 +45,43 @@ func (r *rescue) checkStored(ctx context.Context) error {
 	return nil
 }
 
+// stored is the size of every segment that is there.
+func (r *rescue) stored(ctx context.Context) (map[string]int64, error) {
+	sizes := map[string]int64{}
+	for info, err := range r.store.List(ctx, "warc/", "") {
+		if err != nil {
+			return nil, fmt.Errorf("look for stored segments: %w", err)
+		}
+		sizes[info.Key] = info.Size
+	}
+	return sizes, nil
+}
+
+// where names an object for people.
+func (r *rescue) where(key string) string {
+	if r.elsewhere() {
+		return key + " in the store"
+	}
+	return r.job.Dir.Path(key)
+}
+
 // problemOf is what is wrong with a stored segment, in words that follow its
 // name; "" when nothing is.
-func (r *rescue) problemOf(ctx context.Context, s api.Segment) (string, error) {
-	info, err := r.store.Stat(ctx, s.Object)
+func problemOf(s api.Segment, sizes map[string]int64) string {
+	size, ok := sizes[s.Object]
 	switch {
-	case salvor.ClassOf(err) == salvor.NotFound:
-		return "is missing", nil
-	case err != nil:
-		return "", fmt.Errorf("look for the stored %s: %w", s.Object, err)
-	case s.Base == 0 && info.Size != s.Bytes:
-		return fmt.Sprintf("has %s and should have %s", progress.Counted(info.Size, "byte"), progress.Count(s.Bytes)), nil
+	case !ok:
+		return "is missing"
+	case s.Base == 0 && size != s.Bytes && s.Object == warc.Key(s.Name):
+		return fmt.Sprintf("has %s and should have %s", progress.Counted(size, "byte"), progress.Count(s.Bytes))
 	}
-	return "", nil
+	return ""
 }
 
 // whole reports whether the segment that an index describes is in its place: a
 // revisit must not point at what is lost.
 func (r *rescue) whole(index string) bool {
-	rel, err := filepath.Rel(r.job.Dir.Path(), strings.TrimSuffix(index, ".cdxj")+".warc.gz")
-	return err == nil && r.missing[filepath.ToSlash(rel)] == ""
+	return r.missing[strings.TrimSuffix(index, ".cdxj")+".warc.gz"] == ""
 }
 
 // missingNotes are sentences for the report.

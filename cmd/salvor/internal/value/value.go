@@ -108,6 +108,15 @@ var (
 const maxSpan = 100 * 365 * 24 * time.Hour
 
 // span reads a duration with days and weeks: 18h, 36h30m, 2d, 1w2d. ok is
+// Duration reads a time as 18h, 36h30m or 2d.
+func Duration(s string) (time.Duration, error) {
+	d, ok := span(s)
+	if !ok || d < 0 {
+		return 0, salvor.Errorf(salvor.Invalid, "%q is no duration", s).WithHint("write for example 18h, 36h30m or 2d")
+	}
+	return d, nil
+}
+
 // false when s is none.
 func span(s string) (d time.Duration, ok bool) {
 	if s == "" {

@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"strings"
+	"time"
+
+	"salvor"
+	"salvor/cmd/salvor/internal/job"
+	"salvor/cmd/salvor/internal/progress"
+	"salvor/storage"
+	"salvor/storage/s3"
+)
+
+// openS3 opens the Store that a URL names.
+func openS3(ctx context.Context, url, notes string, trouble func(error)) (storage.Store, error) {
+	c, err := s3.ParseURL(url)
+	if err != nil {
+		return nil, err
+	}
+	c.StateDir, c.OnTrouble = notes, trouble
+	return s3.Open(ctx, c)
+}
+
+// storeURL accepts what can be opened later.
+func storeURL(s string) (string, error) {
+	_, err := s3.ParseURL(s)
+	return s, err
+}
+
+// storeDir is a new directory for an archive that lies in a Store.
+func storeDir(url string, now time.Time) string {
+	url, _, _ = strings.Cut(url, "?")
+	return path.Base(strings.TrimRight(url, "/")) + "-" + now.UTC().Format("20060102150405")
+}
+
+// bring restores the archive that --store names into a directory that holds
+// none; nothing happens where the Store has no archive. It says so.
+func (w *world) bring(ctx context.Context, a *asked, dir string) (note string, err error) {
+	url := a.settings.Store
+	if url == "" {
+		return "", nil
+	}
+	s, err := w.OpenStore(ctx, url, "", nil)
+	if err != nil {
+		return "", err
+	}
+	found, at, err := w.Engine.Restore(ctx, job.Restoring{Store: s, URL: url, Dir: dir, Force: a.resume != "", Version: w.Version})
+	if err != nil || !found {
+		return "", err
+	}
+	return fmt.Sprintf("restored %s from the store as it was %s ago; what was stored since is reported again", dir, progress.Span(w.Now().Sub(at).Round(time.Second))), nil
+}
+
+// lookOrBring finds what an archive remembers, on this disk or in its Store.
+func (w *world) lookOrBring(ctx context.Context, a *asked, dir string, must bool) (m *remembered, note string, err error) {
+	m, err = look(dir, must)
+	missing := salvor.ClassOf(err) == salvor.NotFound
+	if m != nil || err != nil && !missing || a.settings.Store == "" || a.dryRun {
+		return m, "", err
+	}
+	note, berr := w.bring(ctx, a, dir)
+	if berr != nil {
+		return nil, "", berr
+	}
+	if note == "" {
+		return nil, "", err
+	}
+	m, err = look(dir, true)
+	if err == nil {
+		note += missingSecrets(m)
+	}
+	return m, note, err
+}
+
+// missingSecrets names what the Store is never given.
+func missingSecrets(m *remembered) string {
+	if len(m.settings.HeaderNames) == 0 || len(m.settings.Secrets.Headers) > 0 {
+		return ""
+	}
+	return "; the values of " + strings.Join(m.settings.HeaderNames, ", ") + " are not in the store: give --header again"
+}
+
+// copiesMakeSense refuses a second copy of what has no first.
+func copiesMakeSense(s *job.Settings) error {
+	switch {
+	case s.Mirror != "" && s.Store == "":
+		return salvor.Errorf(salvor.Invalid, "--mirror copies a store, and there is none").WithHint("name it with --store")
+	case s.Copies > 1 && s.Mirror == "":
+		return salvor.Errorf(salvor.Invalid, "--copies 2 needs a second store").WithHint("name it with --mirror")
+	}
+	return nil
+}
+
+// sameStore refuses to move an archive by a flag.
+func sameStore(m *remembered, s *job.Settings) error {
+	if m == nil || m.settings.Store == s.Store {
+		return nil
+	}
+	if m.settings.Store == "" {
+		return salvor.Errorf(salvor.Invalid, "the archive keeps its WARC files in its directory: --store comes too late").
+			WithHint("go on without --store, or begin another archive with --dir")
+	}
+	was, err := s3.ParseURL(m.settings.Store)
+	now, err2 := s3.ParseURL(s.Store)
+	if err == nil && err2 == nil && was.Endpoint == now.Endpoint && was.Bucket == now.Bucket && was.Prefix == now.Prefix {
+		return nil // another way to the same place
+	}
+	return salvor.Errorf(salvor.Invalid, "the archive lies in %s, not in %s", m.settings.Store, s.Store).
+		WithHint("leave --store out, or begin another archive with --dir")
+}

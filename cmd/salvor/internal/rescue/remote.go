@@ -1,0 +1,307 @@
+package rescue
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"salvor"
+	"salvor/api"
+	"salvor/cmd/salvor/internal/archive"
+	"salvor/cmd/salvor/internal/job"
+	"salvor/cmd/salvor/internal/progress"
+	"salvor/cmd/salvor/internal/remote"
+	"salvor/storage"
+	"salvor/storage/durable"
+	"salvor/warc"
+)
+
+// An archive whose WARC files lie in a Store on another machine: the directory
+// keeps the state, the spool, crawl.log and the newest report, and all but the
+// state's secrets is in the Store too.
+
+const (
+	claimFile    = "store.json"   // in state/: this directory's claim on the Store
+	carriedFile  = "carried.json" // in state/: the checkpoint it was restored from, until its journals are fetched
+	settingsFile = "settings.json"
+
+	// With another machine's Store, a segment is sealed soon: what it holds
+	// settles only there. Small ones wait a little, since every object costs.
+	remoteSize     = 256 << 20
+	remoteAge      = time.Minute
+	remoteSmall    = 5 << 20
+	remoteSmallAge = 5 * time.Minute
+	// remoteExchanges bounds how many captures wait for one segment.
+	remoteExchanges = 25_000
+
+	checkpointEvery = 10 * time.Minute
+	// aliveFor is how long after its last checkpoint an owner counts as alive.
+	aliveFor = 25 * time.Minute
+)
+
+// stateFiles are the small files a checkpoint has of the state directory.
+var stateFiles = []string{settingsFile, "seeds.jsonl", "status.json", "changes.log", memoryFile, "moved.jsonl"}
+
+// elsewhere reports whether the Store is on another machine.
+func (r *rescue) elsewhere() bool { return r.job.Settings.Store != "" }
+
+// openRemote opens the Store and makes sure that nobody else writes there.
+func (r *rescue) openRemote(ctx context.Context) (err error) {
+	if r.store, err = r.openElsewhere(ctx, r.job.Settings.Store, "uploads"); err != nil {
+		return err
+	}
+	if err := r.openMirror(ctx); err != nil {
+		return err
+	}
+	ok, err := readState(r.job.Dir, claimFile, &r.claim)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return r.claimNew(ctx)
+	}
+	err = remote.Check(ctx, r.store, r.claim)
+	if salvor.ClassOf(err) == salvor.Unavailable {
+		r.notice(progress.Error, "store_away", "", fmt.Sprintf("the store does not answer (%v): what is captured waits in the spool", err))
+		return nil
+	}
+	return err
+}
+
+// openElsewhere opens a Store. What troubles it is told, not too often: it is
+// tried again for as long as it lasts.
+func (r *rescue) openElsewhere(ctx context.Context, url, notes string) (storage.Store, error) {
+	var mu sync.Mutex
+	var told time.Time
+	return r.job.OpenStore(ctx, url, r.job.Dir.Spool(notes), func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if time.Since(told) < troubleEvery {
+			return
+		}
+		told = time.Now()
+		r.notice(progress.Error, "store", "", fmt.Sprintf("the store has trouble, trying again: %v", err))
+	})
+}
+
+// troubleEvery is the least distance of two notices of a Store's trouble.
+const troubleEvery = 20 * time.Second
+
+// claimNew is for a directory that has no claim yet. A claim without a
+// checkpoint is what a process left that was killed in its first second.
+func (r *rescue) claimNew(ctx context.Context) error {
+	if r.job.Resumed {
+		return salvor.Errorf(salvor.Invalid, "%s keeps its WARC files in the directory: --store comes too late", r.job.Dir.Path()).
+			WithHint("go on without --store, or begin another archive with --dir")
+	}
+	last, found, err := remote.Newest(ctx, r.store)
+	if err != nil {
+		return err
+	}
+	if found {
+		_, begun, err := remote.Latest(ctx, r.store)
+		if err != nil {
+			return err
+		}
+		if begun {
+			return salvor.Errorf(salvor.Invalid, "the store holds an archive there already, begun on %s in %s", last.Host, last.Dir).
+				WithHint("name another prefix with --store, or an empty --dir to go on with that one")
+		}
+	}
+	if last.ID == "" {
+		var id [8]byte
+		if _, err := rand.Read(id[:]); err != nil {
+			return fmt.Errorf("name archive: %w", err)
+		}
+		last.ID = hex.EncodeToString(id[:])
+	}
+	if r.claim, err = take(ctx, r.store, last, r.job.Dir.Path(), r.job.Version); err != nil {
+		return err
+	}
+	return writeState(r.job.Dir, claimFile, r.claim)
+}
+
+func readState(d *archive.Dir, name string, v any) (bool, error) {
+	b, err := os.ReadFile(d.State(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, durable.Error(err, "read", d.State(name))
+	}
+	if err := json.Unmarshal(b, v); err != nil {
+		return false, salvor.Errorf(salvor.Internal, "read %s: %w", d.State(name), err).WithHint("the file is damaged: restore it from a copy")
+	}
+	return true, nil
+}
+
+func writeState(d *archive.Dir, name string, v any) error {
+	return durable.WriteFile(d.State(name), func(w io.Writer) error { return json.NewEncoder(w).Encode(v) })
+}
+
+// openCarried takes over what the Store has and the coordinator's state does
+// not know: the segments after the checkpoint this directory was restored from.
+// Their journals go into the spool, where opening the segments finds them.
+func (r *rescue) openCarried(ctx context.Context) error {
+	if !r.elsewhere() {
+		return nil
+	}
+	var from remote.Checkpoint
+	restored, err := readState(r.job.Dir, carriedFile, &from)
+	if err != nil || !restored {
+		return err
+	}
+	r.show(progress.Mending)
+	segments, err := r.node.Segments(ctx)
+	if err != nil {
+		return err
+	}
+	known := map[string]bool{} // wholly: nothing of them is to be reported again
+	for _, s := range segments {
+		known[s.Name] = s.State == api.SegmentStored && s.ID <= from.Known
+	}
+	for _, name := range from.Shelf {
+		known[name] = false
+	}
+	n := 0
+	for info, err := range r.store.List(ctx, "journals/", "") {
+		if err != nil {
+			return err
+		}
+		name := strings.TrimSuffix(strings.TrimPrefix(info.Key, "journals/"), ".journal.gz") + ".warc.gz"
+		if known[name] {
+			continue
+		}
+		if err := r.carry(ctx, info.Key); err != nil {
+			return fmt.Errorf("take over %s: %w", name, err)
+		}
+		n++
+	}
+	if n > 0 {
+		r.notice(progress.Note, "carried", "", progress.Counted(int64(n), "segment")+" in the store after that copy: what they hold is reported again")
+	}
+	if err := os.Remove(r.job.Dir.State(carriedFile)); err != nil {
+		return durable.Error(err, "remove", r.job.Dir.State(carriedFile))
+	}
+	return durable.SyncDir(r.job.Dir.State())
+}
+
+func (r *rescue) carry(ctx context.Context, key string) error {
+	in, _, err := r.store.Get(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	return warc.Adopt(r.job.Dir.Spool("segments"), in, func(c warc.Carried) (salvor.SegmentID, error) {
+		id, err := r.node.OpenSegment(ctx, api.Call{}, c.Name)
+		if err != nil {
+			return 0, err
+		}
+		return id, r.node.SetSegment(ctx, api.Segment{
+			ID: id, Name: c.Name, Object: warc.Key(c.Name), Bytes: c.Bytes, SHA256: c.SHA256, State: api.SegmentStored,
+		})
+	})
+}
+
+// checkpoint puts a copy of the state into the Store; ended is why the run
+// ended, "" it goes on. Whoever lost the archive to another machine stops.
+func (r *rescue) checkpoint(ctx context.Context, ended string) error {
+	if err := remote.Check(ctx, r.store, r.claim); err != nil {
+		return err
+	}
+	c := remote.Checkpoint{At: time.Now().UTC(), Claim: r.claim, Shelf: r.shelf(), Ended: ended}
+	segments, err := r.node.Segments(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range segments {
+		c.Known = max(c.Known, s.ID)
+	}
+	r.mu.Lock()
+	err = r.memory.save(r.job.Dir)
+	r.mu.Unlock()
+	if err == nil {
+		err = remote.PutLog(ctx, r.store, r.job.Dir.Path("crawl.log"))
+	}
+	if err != nil {
+		return err
+	}
+	files := map[string]string{}
+	for _, name := range stateFiles {
+		files[name] = r.job.Dir.State(name)
+	}
+	coordinator := func(w io.Writer) error { return r.node.Checkpoint(ctx, w) }
+	return remote.Save(ctx, r.store, c, files, coordinator, r.job.Dir.Spool())
+}
+
+// keepCheckpoints makes one now and every ten minutes, until ctx ends. A Store
+// that is away gets it later.
+func (r *rescue) keepCheckpoints(ctx context.Context) error {
+	if !r.elsewhere() {
+		return nil
+	}
+	every := time.NewTicker(checkpointEvery)
+	defer every.Stop()
+	for {
+		err := r.checkpoint(ctx, "")
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case salvor.ClassOf(err) == salvor.Unavailable:
+			r.notice(progress.Error, "checkpoint", "", fmt.Sprintf("no copy of the state could be put into the store: %v", err))
+		case err != nil:
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-every.C:
+		}
+	}
+}
+
+// publish puts into the Store what a run ends with: log, reports, manifest and
+// a last copy of the state.
+func (r *rescue) publish(ctx context.Context, why job.Reason) error {
+	if !r.elsewhere() {
+		return nil
+	}
+	stamp := remote.Stamp(time.Now(), r.claim.Epoch)
+	names, err := filepath.Glob(r.job.Dir.Path("*.tsv"))
+	if err != nil {
+		return err
+	}
+	for i := range names {
+		names[i] = filepath.Base(names[i])
+	}
+	names = append(names, "report.json", "report.html")
+	segments, err := r.node.Segments(ctx)
+	if err != nil {
+		return err
+	}
+	return firstError(
+		remote.PutLog(ctx, r.store, r.job.Dir.Path("crawl.log")),
+		remote.PutPapers(ctx, r.store, r.job.Dir.Path(), stamp, names),
+		remote.PutManifest(ctx, r.store, stamp, segments),
+		r.checkpoint(ctx, string(why)),
+	)
+}
+
+// unpublished says that the Store has no copy of what a run ended with.
+func (r *rescue) unpublished(err error) string {
+	text := fmt.Sprintf("report and state are in %s, but not in the store: %v", r.job.Dir.Path(), err)
+	if r.detail != "" {
+		text = r.detail + "; " + text
+	}
+	return text
+}
