@@ -3,13 +3,14 @@
 GO       ?= go
 FUZZTIME ?= 30s
 CHECKERS := .cache/checkers
+MINIO    := .cache/minio
 
-.PHONY: build test lint unit e2e-short e2e bench bench-peer fuzz checkers clean
+.PHONY: build test lint unit s3 e2e-short e2e bench bench-peer fuzz checkers minio clean
 
 build: ## a static binary in bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/salvor ./cmd/salvor
 
-test: lint unit e2e-short ## all that must pass before a change is merged
+test: lint unit s3 e2e-short ## all that must pass before a change is merged
 
 lint:
 	@unformatted=$$(gofmt -l .); \
@@ -22,11 +23,15 @@ lint:
 unit:
 	$(GO) test -race -shuffle=on -timeout 20m $$($(GO) list ./... | grep -v '/e2e')
 
+# A module of its own, so that no S3 server is among this one's requirements.
+s3: ## the S3 store against versitygw in process and a MinIO process
+	cd storage/s3/s3test && $(GO) vet ./... && $(GO) test -short -timeout 20m ./...
+
 e2e-short:
-	@e2e/check/missing.sh $(CHECKERS)
+	@e2e/check/missing.sh $(CHECKERS) $(MINIO)
 	$(GO) test -race -shuffle=on -timeout 40m ./e2e/...
 
-e2e: checkers ## the end-to-end tests in full size (an hour)
+e2e: checkers minio ## the end-to-end tests in full size (an hour)
 	$(GO) test -count=1 -v -timeout 120m ./e2e -args -long
 
 bench: ## the parts
@@ -41,5 +46,8 @@ fuzz: ## every fuzz target for FUZZTIME
 checkers: ## warcio and pywb, from PyPI
 	@e2e/check/install.sh $(CHECKERS)
 
+minio: ## an S3 server to test against, built from its source
+	@e2e/check/minio.sh $(MINIO)
+
 clean:
-	rm -rf bin $(CHECKERS)
+	rm -rf bin $(CHECKERS) $(MINIO)

@@ -2,7 +2,7 @@
 # Says loudly which end-to-end tests cannot run on this machine, because
 # `go test` keeps quiet about what it skips.
 #
-# usage: missing.sh CHECKERS
+# usage: missing.sh CHECKERS MINIO
 export PATH="$PATH:/usr/sbin"
 missing=
 for p in nginx wget php-fpm8.2 python3; do
@@ -11,6 +11,7 @@ done
 [ -d /usr/share/doc/libboost1.74-doc/doc ] || missing="$missing libboost1.74-doc"
 [ -d /usr/share/dokuwiki ] || missing="$missing dokuwiki"
 [ -e "$1/installed.txt" ] || missing="$missing python-checkers(make_checkers)"
+[ -x "$2/minio" ] || missing="$missing minio(make_minio)"
 [ -z "$missing" ] && exit 0
 cat >&2 <<END
 
