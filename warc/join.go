@@ -47,7 +47,9 @@ type Member struct {
 const joinedFormat = 1
 
 // MembersKey is where a joined object's list lies.
-func MembersKey(name string) string { return "joined/" + strings.TrimSuffix(name, ".warc.gz") + ".json" }
+func MembersKey(name string) string {
+	return "joined/" + strings.TrimSuffix(name, ".warc.gz") + ".json"
+}
 
 // PlanJoins groups stored segments that follow each other into joins of about
 // target bytes. Segments of half that size and those already joined stay.
