@@ -139,10 +139,16 @@ func (b *builder) reasons() error {
 	if err != nil {
 		return err
 	}
-	b.r.Reasons = []Reason{}
+	b.r.Reasons, b.r.CutShort = []Reason{}, []Reason{}
 	hits := map[string]int64{}
 	for k, n := range m {
-		if k.Outcome.HasCapture() || n == 0 {
+		if n == 0 {
+			continue
+		}
+		if k.Outcome.HasCapture() {
+			if k.Text != "" { // saved, but not to its end
+				b.r.CutShort = append(b.r.CutShort, Reason{b.outcome(k.Outcome), k.Text, n})
+			}
 			continue
 		}
 		b.r.Reasons = append(b.r.Reasons, Reason{b.outcome(k.Outcome), k.Text, n})
@@ -154,9 +160,11 @@ func (b *builder) reasons() error {
 			hits[k.Text] += n
 		}
 	}
-	slices.SortFunc(b.r.Reasons, func(x, y Reason) int {
+	byURLs := func(x, y Reason) int {
 		return cmp.Or(cmp.Compare(y.URLs, x.URLs), cmp.Compare(x.Outcome, y.Outcome), cmp.Compare(x.Text, y.Text))
-	})
+	}
+	slices.SortFunc(b.r.Reasons, byURLs)
+	slices.SortFunc(b.r.CutShort, byURLs)
 	b.r.Excludes = excludes(b.x.Excludes, hits)
 	return nil
 }

@@ -27,6 +27,7 @@ type Report struct {
 	Outcomes []Outcome `json:"outcomes"` // only those that occur, in fixed order
 	Reasons  []Reason  `json:"reasons"`  // of what was not saved, most first
 	NotSaved NotSaved  `json:"not_saved"`
+	CutShort []Reason  `json:"cut_short"` // of what was saved: answers that did not come to their end
 
 	Excludes []Exclude   `json:"excludes"`
 	Robots   Robots      `json:"robots"`
