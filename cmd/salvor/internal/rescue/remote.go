@@ -270,12 +270,36 @@ func (r *rescue) keepCheckpoints(ctx context.Context) error {
 	}
 }
 
+// orphanAge is how old an unfinished upload is when nobody can still be at it.
+const orphanAge = time.Hour
+
+// abortOrphans ends uploads that crashes left unfinished: no listing shows
+// them, and they are paid for. It is for the end of a run, when none is under
+// way; what it cannot end is left.
+func (r *rescue) abortOrphans(ctx context.Context) {
+	type aborter interface {
+		AbortOrphans(context.Context, time.Duration) (int, error)
+	}
+	a, ok := r.store.(aborter)
+	if !ok {
+		return
+	}
+	n, err := a.AbortOrphans(ctx, orphanAge)
+	if err != nil {
+		r.job.Logger.Warn("unfinished uploads are left", "error", err)
+	}
+	if n > 0 {
+		r.job.Logger.Info("aborted unfinished uploads", "uploads", n)
+	}
+}
+
 // publish puts into the Store what a run ends with: log, reports, manifest and
 // a last copy of the state.
 func (r *rescue) publish(ctx context.Context, why job.Reason) error {
 	if !r.elsewhere() {
 		return nil
 	}
+	r.abortOrphans(ctx)
 	stamp := remote.Stamp(time.Now(), r.claim.Epoch)
 	names, err := filepath.Glob(r.job.Dir.Path("*.tsv"))
 	if err != nil {
