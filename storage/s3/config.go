@@ -96,6 +96,9 @@ type Config struct {
 	AssembleWithin time.Duration // the same for joining parts; default 10 min
 	RetryFor       time.Duration // tries go on for so long; default 2 min, negative: one try
 
+	// Unasked opens the Store without asking the server anything: for a process
+	// that goes on with a bucket it knows, which may be away.
+	Unasked bool
 	// OnTrouble hears of every failure that is about to be tried again.
 	OnTrouble func(error)
 

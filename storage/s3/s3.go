@@ -57,13 +57,19 @@ type Store struct {
 
 var _ storage.Store = (*Store)(nil)
 
+// openWithin bounds how long Open tries.
+const openWithin = 20 * time.Second
+
 // Open connects to a bucket. It fails when the server cannot be reached, the
 // bucket is not there or the keys are wrong.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s, err := connect(cfg)
-	if err != nil {
-		return nil, err
+	if err != nil || cfg.Unasked {
+		return s, err
 	}
+	// Who begins wants to know soon what is wrong.
+	ctx, cancel := context.WithTimeout(ctx, openWithin)
+	defer cancel()
 	if err := s.retry(ctx, "open", "", func() error { return s.hello(ctx) }); err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"salvor"
@@ -15,12 +16,12 @@ import (
 )
 
 // openS3 opens the Store that a URL names.
-func openS3(ctx context.Context, url, notes string, trouble func(error)) (storage.Store, error) {
-	c, err := s3.ParseURL(url)
+func openS3(ctx context.Context, r job.StoreRequest) (storage.Store, error) {
+	c, err := s3.ParseURL(r.URL)
 	if err != nil {
 		return nil, err
 	}
-	c.StateDir, c.OnTrouble = notes, trouble
+	c.StateDir, c.Unasked, c.OnTrouble = r.Notes, r.Known, r.Trouble
 	return s3.Open(ctx, c)
 }
 
@@ -43,7 +44,7 @@ func (w *world) bring(ctx context.Context, a *asked, dir string) (note string, e
 	if url == "" {
 		return "", nil
 	}
-	s, err := w.OpenStore(ctx, url, "", nil)
+	s, err := w.OpenStore(ctx, job.StoreRequest{URL: url, Trouble: w.tellTrouble()})
 	if err != nil {
 		return "", err
 	}
@@ -52,6 +53,16 @@ func (w *world) bring(ctx context.Context, a *asked, dir string) (note string, e
 		return "", err
 	}
 	return fmt.Sprintf("restored %s from the store as it was %s ago; what was stored since is reported again", dir, progress.Span(w.Now().Sub(at).Round(time.Second))), nil
+}
+
+// tellTrouble says once that a store does not answer: it is waited for.
+func (w *world) tellTrouble() func(error) {
+	var once sync.Once
+	return func(err error) {
+		once.Do(func() {
+			fmt.Fprintf(w.stderr, "the store has trouble, trying again: %s\n", progress.Clean(err.Error()))
+		})
+	}
 }
 
 // lookOrBring finds what an archive remembers, on this disk or in its Store.

@@ -52,9 +52,16 @@ type Compacted struct {
 	Kept    []string `json:"kept,omitempty"`
 }
 
-// OpenStore opens a Store by its URL. notes is a directory for what is known of
-// unfinished uploads, "" none; trouble hears of failures that are tried again.
-type OpenStore func(ctx context.Context, url, notes string, trouble func(error)) (storage.Store, error)
+// OpenStore opens a Store.
+type OpenStore func(context.Context, StoreRequest) (storage.Store, error)
+
+// StoreRequest says which Store, and how it is opened.
+type StoreRequest struct {
+	URL     string
+	Notes   string      // directory for what is known of unfinished uploads; "" none
+	Known   bool        // it was opened before: it need not answer now
+	Trouble func(error) // hears of failures that are tried again; may be nil
+}
 
 // Restoring says what to bring where.
 type Restoring struct {

@@ -186,7 +186,7 @@ func TestChoresRunBeside(t *testing.T) {
 		t.Fatal(err)
 	}
 	j.Settings.Store = "s3://somewhere/else"
-	j.OpenStore = func(context.Context, string, string, func(error)) (storage.Store, error) { return endless, nil }
+	j.OpenStore = func(context.Context, job.StoreRequest) (storage.Store, error) { return endless, nil }
 	if err := (&memory{Widened: true}).save(j.Dir); err != nil {
 		t.Fatal(err)
 	}

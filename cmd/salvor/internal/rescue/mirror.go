@@ -20,12 +20,12 @@ var mirrored = []string{"checkpoints/", "joined/", "journals/", "logs/", "manife
 
 // openMirror opens the second Store. With two copies asked for, nothing counts
 // as stored that is not in both; else the second is filled behind the first.
-func (r *rescue) openMirror(ctx context.Context) (err error) {
+func (r *rescue) openMirror(ctx context.Context, known bool) error {
 	s := &r.job.Settings
 	if s.Mirror == "" {
 		return nil
 	}
-	second, err := r.openElsewhere(ctx, s.Mirror, "uploads-mirror")
+	second, err := r.openElsewhere(ctx, s.Mirror, "uploads-mirror", known)
 	if err != nil {
 		return fmt.Errorf("--mirror: %w", err)
 	}

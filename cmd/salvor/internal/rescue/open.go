@@ -35,6 +35,7 @@ type rescue struct {
 	job      job.Job
 	store    storage.Store
 	claim    remote.Claim  // on a Store elsewhere
+	away     bool          // it did not answer when this run began
 	second   storage.Store // filled behind the first; nil: none
 	copied   mirror.Done   // what the second holds; guarded by mu
 	node     *coordinator.Node
@@ -297,6 +298,9 @@ func (r *rescue) openWorker(ctx context.Context) error {
 // there are none: equal payloads are stored again then.
 func (r *rescue) originals(ctx context.Context) (*cdx.Originals, error) {
 	o := cdx.NewOriginals(originalsMax)
+	if r.away {
+		return o, nil
+	}
 	for info, err := range r.store.List(ctx, "warc/", "") {
 		if err == nil && (!strings.HasSuffix(info.Key, ".cdxj") || !r.whole(info.Key)) {
 			continue

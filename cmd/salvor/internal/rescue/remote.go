@@ -45,6 +45,7 @@ const (
 	remoteExchanges = 25_000
 
 	checkpointEvery = 10 * time.Minute
+	checkpointSoon  = 30 * time.Second // after one that could not be made
 	// aliveFor is how long after its last checkpoint an owner counts as alive.
 	aliveFor = 25 * time.Minute
 )
@@ -55,35 +56,41 @@ var stateFiles = []string{settingsFile, "seeds.jsonl", "status.json", "changes.l
 // elsewhere reports whether the Store is on another machine.
 func (r *rescue) elsewhere() bool { return r.job.Settings.Store != "" }
 
-// openRemote opens the Store and makes sure that nobody else writes there.
-func (r *rescue) openRemote(ctx context.Context) (err error) {
-	if r.store, err = r.openElsewhere(ctx, r.job.Settings.Store, "uploads"); err != nil {
-		return err
-	}
-	if err := r.openMirror(ctx); err != nil {
-		return err
-	}
-	ok, err := readState(r.job.Dir, claimFile, &r.claim)
+// openRemote opens the Store and makes sure that nobody else writes there. A
+// Store that is known may be away: the crawl goes on into the spool.
+func (r *rescue) openRemote(ctx context.Context) error {
+	known, err := readState(r.job.Dir, claimFile, &r.claim)
 	if err != nil {
 		return err
 	}
-	if !ok {
+	if r.store, err = r.openElsewhere(ctx, r.job.Settings.Store, "uploads", known); err != nil {
+		return err
+	}
+	if err := r.openMirror(ctx, known); err != nil {
+		return err
+	}
+	if !known {
 		return r.claimNew(ctx)
 	}
-	err = remote.Check(ctx, r.store, r.claim)
-	if salvor.ClassOf(err) == salvor.Unavailable {
+	soon, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	err = remote.Check(soon, r.store, r.claim)
+	if r.away = salvor.ClassOf(err) == salvor.Unavailable && ctx.Err() == nil; r.away {
 		r.notice(progress.Error, "store_away", "", fmt.Sprintf("the store does not answer (%v): what is captured waits in the spool", err))
 		return nil
 	}
 	return err
 }
 
+// answerWithin is how long a run that begins waits for its Store.
+const answerWithin = 10 * time.Second
+
 // openElsewhere opens a Store. What troubles it is told, not too often: it is
 // tried again for as long as it lasts.
-func (r *rescue) openElsewhere(ctx context.Context, url, notes string) (storage.Store, error) {
+func (r *rescue) openElsewhere(ctx context.Context, url, notes string, known bool) (storage.Store, error) {
 	var mu sync.Mutex
 	var told time.Time
-	return r.job.OpenStore(ctx, url, r.job.Dir.Spool(notes), func(err error) {
+	return r.job.OpenStore(ctx, job.StoreRequest{URL: url, Notes: r.job.Dir.Spool(notes), Known: known, Trouble: func(err error) {
 		mu.Lock()
 		defer mu.Unlock()
 		if time.Since(told) < troubleEvery {
@@ -91,7 +98,7 @@ func (r *rescue) openElsewhere(ctx context.Context, url, notes string) (storage.
 		}
 		told = time.Now()
 		r.notice(progress.Error, "store", "", fmt.Sprintf("the store has trouble, trying again: %v", err))
-	})
+	}})
 }
 
 // troubleEvery is the least distance of two notices of a Store's trouble.
@@ -250,22 +257,22 @@ func (r *rescue) keepCheckpoints(ctx context.Context) error {
 	if !r.elsewhere() {
 		return nil
 	}
-	every := time.NewTicker(checkpointEvery)
-	defer every.Stop()
 	for {
+		next := checkpointEvery
 		err := r.checkpoint(ctx, "")
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case salvor.ClassOf(err) == salvor.Unavailable:
 			r.notice(progress.Error, "checkpoint", "", fmt.Sprintf("no copy of the state could be put into the store: %v", err))
+			next = checkpointSoon
 		case err != nil:
 			return err
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-every.C:
+		case <-time.After(next):
 		}
 	}
 }

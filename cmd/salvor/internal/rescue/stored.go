@@ -22,6 +22,9 @@ func (r *rescue) checkStored(ctx context.Context) error {
 		return err
 	}
 	r.missing = map[string]string{}
+	if r.away {
+		return nil // the next run looks
+	}
 	stat, err := r.stored(ctx)
 	if r.elsewhere() && salvor.ClassOf(err) == salvor.Unavailable {
 		return nil // the next run looks
