@@ -203,14 +203,21 @@ func (w *Worker) tend(ctx context.Context, at time.Time) error {
 	s.full = why
 	s.mu.Unlock()
 	w.sched.stall(why != "")
-	if why != "" && was == "" && w.c.Notice != nil {
-		w.c.Notice("spool_full", "", "", why+": nothing new is fetched until segments have reached the Store")
+	if why != "" && was == "" {
+		w.tell("spool_full", why+": nothing new is fetched until segments have reached the Store")
 	}
 	idle := s.idle(at, w.stats.requests.Load(), w.stats.busy.Load())
 	if held > 0 && (idle || why != "" && was == "") {
 		return w.c.Pool.Rotate(ctx)
 	}
 	return nil
+}
+
+// tell tells the operator of something that is no host's affair.
+func (w *Worker) tell(code, text string) {
+	if w.c.Notice != nil {
+		w.c.Notice(code, "", "", text)
+	}
 }
 
 // crowded says why nothing may start. Once it does, four fifths must be

@@ -52,7 +52,7 @@ func (q *quota) settled(e api.Entry) {
 		return
 	}
 	q.pending.Add(-1)
-	if e.Verb != api.VerbSettle || e.Place == (salvor.Place{}) {
+	if e.Place == (salvor.Place{}) {
 		q.left.Release(1)
 	}
 }

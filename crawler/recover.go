@@ -79,18 +79,19 @@ func (w *Worker) recoveredStored(ctx context.Context) error {
 		return nil
 	}
 	begun, told := time.Now(), false
+	var drained <-chan struct{} // heard once somebody was told what is waited for
 	for _, r := range w.c.Recovery.Entries {
 		for !w.c.Pool.Stored(r.Place.Segment) {
 			select {
 			case <-ctx.Done():
 				return ctx.Err()
-			case <-w.drain.Done():
+			case <-drained:
 				return errUnstored
 			case <-time.After(holdEvery):
 			}
-			if !told && time.Since(begun) > lateStore && w.c.Notice != nil {
-				told = true
-				w.c.Notice("storing", "", "", "the last run's segments go to the Store before anything is fetched")
+			if !told && time.Since(begun) > lateStore {
+				told, drained = true, w.drain.Done()
+				w.tell("storing", "the last run's segments go to the Store before anything is fetched")
 			}
 		}
 	}

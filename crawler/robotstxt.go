@@ -117,7 +117,9 @@ func (w *Worker) robotsRules(x task, c *fetch.Capture) *api.Robots {
 
 // robotsLost reports a robots.txt that brought no answer at all.
 func (w *Worker) robotsLost(ctx context.Context, f finished, v verdict) error {
-	w.sched.observe(f.task, v, 0)
+	if !v.ours {
+		w.sched.observe(f.task, v, 0)
+	}
 	if v.unanswered {
 		v, f.robots = w.robotsAway(f.task, v)
 	} else { // the host does not exist: its pages will say so themselves

@@ -24,6 +24,7 @@ type verdict struct {
 	retry      int64 // Unix ms
 	throttled  bool  // 429 or 503: the host asks for less
 	unanswered bool  // time-out, reset, no connection
+	ours       bool  // we did not wait any longer: no word against the host
 	retryAfter int64 // Unix ms, as the host asked; 0 it did not
 }
 

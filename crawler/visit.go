@@ -122,6 +122,7 @@ func (w *Worker) unanswered(ctx context.Context, x task, err error) error {
 		return w.finish(ctx, finished{task: x}, excluded("refused-address"))
 	}
 	v := judgeError(x.Item, err, w.c.Tries, time.Now())
+	v.ours = ok && errors.Is(err, fetch.ErrCut)
 	if x.Class == salvor.ClassRobots {
 		return w.robotsLost(ctx, finished{task: x}, v)
 	}

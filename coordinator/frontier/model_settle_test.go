@@ -52,6 +52,9 @@ func (m *model) report(by salvor.SessionID, c salvor.CrawlID, e *api.Entry) verd
 		m.conclude(k, it, e)
 		return took
 	}
+	if e.Place.Segment != 0 && !m.captures[mCapture{k, e.Place.Segment, e.Place.Offset}] {
+		m.countCapture(k, e)
+	}
 	if e.Verb == api.VerbRetry {
 		it.Attempts++
 	}

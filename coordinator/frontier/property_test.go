@@ -202,6 +202,10 @@ func (g *generator) entry(id salvor.LeaseID, l *mLease, k salvor.Key) api.Entry 
 	if e.Verb != api.VerbSettle {
 		e.Retry = g.now + g.Int64N(9000) - 1000
 		e.Retry = max(e.Retry, 0)
+		if g.IntN(2) == 0 {
+			g.place += g.Int64N(3)
+			e.Place = salvor.Place{Segment: 1, Offset: g.place, Length: 10}
+		}
 		return e
 	}
 	e.Outcome = []salvor.Outcome{salvor.Saved, salvor.Saved, salvor.Revisit, salvor.Gone, salvor.Failed, salvor.Excluded, salvor.TooBig}[g.IntN(7)]

@@ -76,6 +76,9 @@ func (t *tx) byLease(by salvor.SessionID, q *queue, id itemID, it *item, e *api.
 		t.conclude(q, id, it, e)
 		return took
 	}
+	if e.Place != (salvor.Place{}) && t.shelve(id, it.round, e.Place) {
+		t.countCapture(q, e) // recorded, though it is tried again
+	}
 	if e.Verb == api.VerbRetry {
 		it.attempts++
 	}

@@ -72,7 +72,8 @@ func setAll(fs *pflag.FlagSet, name string, value *yaml.Node) error {
 func readConfig(file string) (*yaml.Node, error) {
 	f, err := os.Open(file)
 	if err != nil {
-		return nil, durable.Error(err, "open", file)
+		err = durable.Error(err, "open", file)
+		return nil, salvor.Errorf(salvor.ClassOf(err), "%w", err).WithHint("name a file of settings that this user can read, or leave --config out")
 	}
 	defer f.Close()
 	var doc yaml.Node

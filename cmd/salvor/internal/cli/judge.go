@@ -41,7 +41,10 @@ func hostOf(href string) string {
 	if err != nil {
 		return "archive"
 	}
-	return strings.ReplaceAll(strings.Trim(u.Host, "[]"), ":", "-")
+	if addr, ok := strings.CutPrefix(u.Host, "["); ok { // a file's name does not begin with a dash
+		return "ip6" + strings.TrimPrefix("-"+strings.ReplaceAll(strings.TrimSuffix(addr, "]"), ":", "-"), "-")
+	}
+	return u.Host
 }
 
 // judge knows a crawl's scope.

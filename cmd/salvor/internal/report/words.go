@@ -46,7 +46,28 @@ func (r *Report) headline() string {
 	if t.Known == 0 {
 		return "No URL is known yet."
 	}
-	return fmt.Sprintf("%s %s of %s known %s (%s).", verb, count(t.Saved), count(t.Known), plural(t.Known, "URL"), percent(t.Saved, t.Known))
+	s := fmt.Sprintf("%s %s of %s known %s (%s).", verb, count(t.Saved), count(t.Known), plural(t.Known, "URL"), percent(t.Saved, t.Known))
+	if n := r.lost(); n > 0 {
+		s += fmt.Sprintf(" But %s WARC %s missing or damaged: what was saved in %s is lost.", count(n), plural(n, "file")+" "+was(n, "is", "are"), was(n, "it", "them"))
+	}
+	return s
+}
+
+// lost counts the WARC files that are not as they were stored.
+func (r *Report) lost() (n int64) {
+	for _, s := range r.Segments {
+		if s.Problem != "" {
+			n++
+		}
+	}
+	return n
+}
+
+func was(n int64, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
 }
 
 // Summary says what became of the rest: one sentence an outcome, and one that

@@ -264,6 +264,9 @@ func filePrefix(s string) string {
 		}
 		return '-'
 	}, s)
+	if clean = strings.TrimLeft(clean, "-"); clean == "" {
+		return "salvor"
+	}
 	return clean[:min(len(clean), 80)]
 }
 

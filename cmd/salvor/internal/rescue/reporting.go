@@ -25,8 +25,11 @@ import (
 // again after, when that segment has its checksum.
 func (r *rescue) finish(ctx context.Context, reason job.Reason) (job.Result, error) {
 	final := r.snapshot(ctx)
-	if reason == job.Done && final.Failed > 0 {
+	if reason == job.Done && (final.Failed > 0 || len(r.missing) > 0) {
 		reason = job.Failed
+	}
+	if len(r.missing) > 0 {
+		r.detail = fmt.Sprintf("%s missing or damaged: what was saved there is lost", progress.Counted(int64(len(r.missing)), "WARC file"))
 	}
 	r.endRun(reason, final)
 	if err := r.closeCrawl(ctx, reason); err != nil {

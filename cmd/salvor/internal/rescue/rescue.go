@@ -77,6 +77,9 @@ func (r *rescue) work(ctx context.Context) (job.Reason, error) {
 	if err := w.start(ctx); err != nil {
 		return "", err
 	}
+	if end := r.job.Settings.Deadline; !end.IsZero() && !time.Now().Before(end) {
+		w.drain(job.Deadline) // what was captured is still reported
+	}
 	r.askChores()
 	swept := make(chan struct{})
 	running.Go(func() error { chored <- r.beside(beside, swept); return nil })

@@ -171,6 +171,9 @@ func (w *watch) done() error {
 // the limit of URLs exactly; bytes overshoot by what is under way.
 func (w *watch) limited(t api.Totals) bool {
 	s := &w.job.Settings
+	if t.Open() == 0 {
+		return false // nothing is left that the limit could keep out: it is finished
+	}
 	return (s.LimitURLs > 0 && t.Captures >= s.LimitURLs) || w.worker.AtLimit() || (s.LimitBytes > 0 && w.received(t) >= s.LimitBytes)
 }
 

@@ -1,10 +1,13 @@
 package rescue
 
 import (
+	"path/filepath"
 	"testing"
+	"time"
 
 	"salvor"
 	"salvor/api"
+	"salvor/cmd/salvor/internal/job"
 )
 
 // TestFinishedByTwoLooks: a crawl is finished when two looks in a row show
@@ -37,6 +40,30 @@ func TestFinishedByTwoLooks(t *testing.T) {
 			if got := w.finished(x.t); got != x.finished {
 				t.Errorf("%s: look %d says %v", name, i, got)
 			}
+		}
+	}
+}
+
+// TestResumeAfterDeadline: nothing is asked of any server any more.
+func TestResumeAfterDeadline(t *testing.T) {
+	url, hits := testSite(t, 5)
+	j := testJob(t, filepath.Join(t.TempDir(), "archive"), url)
+	j.Settings.Deadline = time.Now().Add(-time.Minute)
+	res, err := Engine{}.Run(t.Context(), j)
+	if err != nil || res.Reason != job.Deadline {
+		t.Errorf("%q, %v", res.Reason, err)
+	}
+	if n := hits.Load(); n != 0 {
+		t.Errorf("%d requests after the deadline", n)
+	}
+}
+
+// TestFilePrefix: what names a segment is letters, digits, - and _, and no
+// option of a command that is given its name.
+func TestFilePrefix(t *testing.T) {
+	for host, want := range map[string]string{"a.example": "a-example", "--1": "1", "---": "salvor", "": "salvor", "ip6--1": "ip6--1"} {
+		if got := filePrefix(host); got != want {
+			t.Errorf("%q: %q", host, got)
 		}
 	}
 }
