@@ -41,6 +41,9 @@ func (t *tx) offer(c *crawl, o *api.Offer) api.Result {
 	switch {
 	case !ok:
 		return t.insert(q, id, o)
+	case h.state == api.StateSettled && o.Round > h.round && o.Excluded == "":
+		t.renew(q, id, o)
+		return api.Readmitted
 	case h.state == api.StateSettled && h.outcome != salvor.Excluded:
 		return api.Unchanged
 	case o.Excluded != "":
@@ -102,6 +105,25 @@ func (t *tx) insert(q *queue, id itemID, o *api.Offer) api.Result {
 	t.revive(q.c)
 	t.enterQueue(q, id, it, frontFresh)
 	return api.New
+}
+
+// renew queues a settled item for a later round: what it cited is lost, or the
+// offer comes from a round that this state has not seen. A saved item has
+// forgotten its request, the offer brings it.
+func (t *tx) renew(q *queue, id itemID, o *api.Offer) {
+	it := t.item(id)
+	if it == nil {
+		return
+	}
+	if it.ans.place != (salvor.Place{}) {
+		t.shelve(id, it.round, it.ans.place)
+	}
+	t.leave(q, id, it)
+	it.method, it.origin, it.url, it.body = o.Method, o.Origin, o.URL, o.Body
+	it.path, it.via = o.Hop.Path, o.Via
+	it.ans, it.attempts, it.round, it.scope = answer{}, 0, o.Round, q.c.Scope
+	t.revive(q.c)
+	t.enterQueue(q, id, it, frontFresh)
 }
 
 // readmit queues an excluded item.

@@ -14,7 +14,7 @@ type headCache []cachedHead
 
 type cachedHead struct {
 	id            itemID
-	scope         uint32
+	scope, round  uint32
 	links         uint16
 	embeds, extra uint8
 	state         api.ItemState
@@ -23,7 +23,7 @@ type cachedHead struct {
 	band          salvor.Band
 }
 
-const headsKept = 1 << 18 // 9 MB
+const headsKept = 1 << 18 // 11 MB
 
 func newHeadCache() headCache { return make(headCache, headsKept) }
 
@@ -36,14 +36,14 @@ func (c headCache) at(id itemID) *cachedHead {
 
 func (c headCache) put(id itemID, h *head) {
 	*c.at(id) = cachedHead{
-		id: id, scope: h.scope, links: h.links, embeds: h.embeds, extra: h.extra,
+		id: id, scope: h.scope, round: h.round, links: h.links, embeds: h.embeds, extra: h.extra,
 		state: h.state, outcome: h.outcome, class: h.class, band: h.band,
 	}
 }
 
 func (c *cachedHead) head() head {
 	return head{
-		scope: c.scope, links: c.links, embeds: c.embeds, extra: c.extra,
+		scope: c.scope, round: c.round, links: c.links, embeds: c.embeds, extra: c.extra,
 		state: c.state, outcome: c.outcome, class: c.class, band: c.band,
 	}
 }

@@ -256,6 +256,13 @@ func (m *model) offer(c *api.Crawl, o api.Offer) api.Result {
 	switch {
 	case o.Excluded != "":
 		return api.Unchanged
+	case it.State == api.StateSettled && o.Round > it.Round:
+		m.captures[mCapture{k, it.ans.place.Segment, it.ans.place.Offset}] = true
+		it.URL, it.Origin, it.Method, it.Body, it.Via, it.Hop.Path = o.URL, o.Origin, o.Method, o.Body, o.Via, o.Hop.Path
+		it.Attempts, it.Round, it.scope, it.ans, it.Outcome = 0, o.Round, c.Scope, answer{}, salvor.Open
+		m.enqueue(k, false)
+		m.revive(c)
+		return api.Readmitted
 	case it.Outcome == salvor.Excluded && (better || c.Scope > it.scope):
 		it.Band, it.Attempts, it.scope, it.ans, it.Outcome = o.Band, 0, c.Scope, answer{}, salvor.Open
 		m.take(it, o)

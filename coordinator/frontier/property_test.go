@@ -129,6 +129,9 @@ func (g *generator) offer(c salvor.CrawlID) api.Offer {
 	if g.IntN(4) == 0 {
 		o.Excluded = "scope"
 	}
+	if g.IntN(8) == 0 {
+		o.Round = uint32(g.IntN(3))
+	}
 	return o
 }
 

@@ -120,7 +120,7 @@ func (t *tx) take(q *queue, id itemID, it *item) (off *lease) {
 // captured is never thrown away.
 func (t *tx) capture(by salvor.SessionID, q *queue, id itemID, it *item, e *api.Entry) verdict {
 	if it.round != e.Round {
-		if t.shelve(id, e.Round, e.Place) {
+		if it.ans.place != e.Place && t.shelve(id, e.Round, e.Place) {
 			t.countCapture(q, e)
 		}
 		return stale // a capture of an older round, settling nothing
