@@ -14,6 +14,9 @@ import (
 	"salvor/storage"
 )
 
+// checkLock is needed where a retention is asked for.
+const checkLock = "object lock"
+
 // checks in the order they run; each may use what those before it put.
 var checks = []check{
 	{"reachable", true, (*prober).reachable, "nothing works", ""},
@@ -38,7 +41,7 @@ var checks = []check{
 	{"list unfinished uploads", false, (*prober).unfinished,
 		"uploads left by a crash are found by the notes of state-dir only: set a lifecycle rule that aborts them", ""},
 	{"versioning", false, (*prober).versioning, "a deleted object is gone", "a deleted object is hidden and its bytes are kept and paid for: set a lifecycle rule"},
-	{"object lock", false, (*prober).lock, "retention cannot be used: object lock is chosen when a bucket is made", "retention can be used"},
+	{checkLock, false, (*prober).lock, "retention cannot be used: object lock is chosen when a bucket is made", "retention can be used"},
 }
 
 func (p *prober) reachable(ctx context.Context) (Result, string) {

@@ -133,6 +133,9 @@ func (s *Store) failAnswer(r minio.ErrorResponse, what, key string) error {
 	if r.Message != "" && r.Message != r.Code {
 		cause += ": " + r.Message
 	}
+	if s.cfg.Retention != RetainNone && r.Code == "InvalidRequest" && strings.Contains(r.Message, "Lock") {
+		a = answer{salvor.Invalid, "the bucket %BUCKET was made without object lock: leave retention out of the URL, or make a bucket that has it"}
+	}
 	e := &salvor.Error{Class: a.class, Err: &failure{what + ": the store answered " + cause, r}}
 	if a.hint == "" {
 		return e

@@ -122,7 +122,8 @@ func (p *prober) run(ctx context.Context) {
 	p.report.Usable = true
 	for i, c := range checks {
 		r, detail := c.try(p, ctx)
-		f := Finding{Name: c.name, Result: r, Needed: c.needed, Detail: detail}
+		needed := c.needed || c.name == checkLock && p.want != RetainNone
+		f := Finding{Name: c.name, Result: r, Needed: needed, Detail: detail}
 		switch {
 		case r == No:
 			f.Follows = c.no
@@ -130,7 +131,7 @@ func (p *prober) run(ctx context.Context) {
 			f.Follows = c.yes
 		}
 		p.report.Findings = append(p.report.Findings, f)
-		if c.needed && r != Yes {
+		if needed && r != Yes {
 			p.report.Usable = false
 		}
 		if i == 0 && r != Yes {
