@@ -99,7 +99,7 @@ func (w *world) save(cmd *cobra.Command, a *asked) error {
 	if err != nil {
 		return err
 	}
-	m, note, err := w.lookOrBring(cmd.Context(), a, dir, must)
+	m, note, err := w.lookOrBring(cmd.Context(), a, dir, must, seeds)
 	if err != nil {
 		return err
 	}

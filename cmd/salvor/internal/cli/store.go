@@ -27,7 +27,10 @@ func openS3(ctx context.Context, r job.StoreRequest) (storage.Store, error) {
 
 // storeURL accepts what can be opened later.
 func storeURL(s string) (string, error) {
-	_, err := s3.ParseURL(s)
+	c, err := s3.ParseURL(s)
+	if err == nil && c.ReadOnly {
+		err = salvor.Errorf(salvor.Invalid, "an archive cannot be kept in a store that is opened for reading only").WithHint("leave read-only out of the URL")
+	}
 	return s, err
 }
 
@@ -39,7 +42,7 @@ func storeDir(url string, now time.Time) string {
 
 // bring restores the archive that --store names into a directory that holds
 // none; nothing happens where the Store has no archive. It says so.
-func (w *world) bring(ctx context.Context, a *asked, dir string) (note string, err error) {
+func (w *world) bring(ctx context.Context, a *asked, dir string, seeds []job.Seed) (note string, err error) {
 	url := a.settings.Store
 	if url == "" {
 		return "", nil
@@ -48,7 +51,7 @@ func (w *world) bring(ctx context.Context, a *asked, dir string) (note string, e
 	if err != nil {
 		return "", err
 	}
-	found, at, err := w.Engine.Restore(ctx, job.Restoring{Store: s, URL: url, Dir: dir, Force: a.resume != "", Version: w.Version})
+	found, at, err := w.Engine.Restore(ctx, job.Restoring{Store: s, URL: url, Dir: dir, Seeds: seeds, Force: a.resume != "", Version: w.Version})
 	if err != nil || !found {
 		return "", err
 	}
@@ -66,18 +69,22 @@ func (w *world) tellTrouble() func(error) {
 }
 
 // lookOrBring finds what an archive remembers, on this disk or in its Store.
-func (w *world) lookOrBring(ctx context.Context, a *asked, dir string, must bool) (m *remembered, note string, err error) {
+func (w *world) lookOrBring(ctx context.Context, a *asked, dir string, must bool, seeds []job.Seed) (m *remembered, note string, err error) {
 	m, err = look(dir, must)
 	missing := salvor.ClassOf(err) == salvor.NotFound
 	if m != nil || err != nil && !missing || a.settings.Store == "" || a.dryRun {
 		return m, "", err
 	}
-	note, berr := w.bring(ctx, a, dir)
+	note, berr := w.bring(ctx, a, dir, seeds)
 	if berr != nil {
 		return nil, "", berr
 	}
+	if note == "" && err != nil {
+		return nil, "", salvor.Errorf(salvor.NotFound, "there is no archive in %s, and none in that store", dir).
+			WithHint("begin one: leave --resume out and name a URL")
+	}
 	if note == "" {
-		return nil, "", err
+		return nil, "", nil
 	}
 	m, err = look(dir, true)
 	if err == nil {
@@ -99,6 +106,8 @@ func copiesMakeSense(s *job.Settings) error {
 	switch {
 	case s.Mirror != "" && s.Store == "":
 		return salvor.Errorf(salvor.Invalid, "--mirror copies a store, and there is none").WithHint("name it with --store")
+	case s.Mirror != "" && samePlace(s.Store, s.Mirror):
+		return salvor.Errorf(salvor.Invalid, "--mirror is the same place as --store").WithHint("name another bucket, best at another provider")
 	case s.Copies > 1 && s.Mirror == "":
 		return salvor.Errorf(salvor.Invalid, "--copies 2 needs a second store").WithHint("name it with --mirror")
 	}
@@ -114,11 +123,16 @@ func sameStore(m *remembered, s *job.Settings) error {
 		return salvor.Errorf(salvor.Invalid, "the archive keeps its WARC files in its directory: --store comes too late").
 			WithHint("go on without --store, or begin another archive with --dir")
 	}
-	was, err := s3.ParseURL(m.settings.Store)
-	now, err2 := s3.ParseURL(s.Store)
-	if err == nil && err2 == nil && was.Endpoint == now.Endpoint && was.Bucket == now.Bucket && was.Prefix == now.Prefix {
-		return nil // another way to the same place
+	if samePlace(m.settings.Store, s.Store) {
+		return nil // another way to it
 	}
 	return salvor.Errorf(salvor.Invalid, "the archive lies in %s, not in %s", m.settings.Store, s.Store).
 		WithHint("leave --store out, or begin another archive with --dir")
+}
+
+// samePlace reports whether two URLs of Stores name one bucket and prefix.
+func samePlace(a, b string) bool {
+	x, err := s3.ParseURL(a)
+	y, err2 := s3.ParseURL(b)
+	return err == nil && err2 == nil && x.Endpoint == y.Endpoint && x.Bucket == y.Bucket && x.Prefix == y.Prefix
 }

@@ -68,6 +68,7 @@ type Restoring struct {
 	Store   storage.Store
 	URL     string // of Store
 	Dir     string
+	Seeds   []Seed // of the command line, if any
 	Force   bool   // also from a machine that seems to be at work
 	Version string // of this program
 }

@@ -44,7 +44,7 @@ func (m *model) feed(at time.Time, s Snapshot) {
 	if n := len(m.points); n > 0 && at.Sub(m.points[n-1].at) < spacing {
 		return
 	}
-	p := point{at: at, captures: s.Captures, bytes: s.Bytes, settled: s.Settled(), known: s.Known, hosts: make(map[string]int64, len(s.Hosts))}
+	p := point{at: at, captures: s.Captures, bytes: s.Bytes, settled: s.Settled() + s.Held, known: s.Known, hosts: make(map[string]int64, len(s.Hosts))}
 	for _, h := range s.Hosts {
 		p.hosts[h.Name] = h.Captures
 	}
@@ -129,14 +129,15 @@ func (m *model) forecast(v *view, now time.Time) {
 	if then == nil || now.Sub(then.at) < window || v.Phase != Crawling && v.Phase != Sweeping {
 		return
 	}
-	rate := per(v.Settled()-then.settled, now.Sub(then.at))
+	done := v.Settled() + v.Held // what waits for a Store elsewhere needs no server any more
+	rate := per(done-then.settled, now.Sub(then.at))
 	if rate <= 0 || v.Known == 0 {
 		return
 	}
-	open := float64(v.Known - v.Settled())
+	open := float64(v.Known - done)
 	v.ETA = time.Duration(min(open/rate*float64(time.Second), float64(10*365*24*time.Hour)))
 	if v.Left > 0 {
-		v.ByDeadline = min(1, (float64(v.Settled())+rate*v.Left.Seconds())/float64(v.Known))
+		v.ByDeadline = min(1, (float64(done)+rate*v.Left.Seconds())/float64(v.Known))
 	}
 }
 

@@ -29,6 +29,7 @@ type Checkpoint struct {
 	// segments are not in the copy, or not wholly.
 	Shelf []string         `json:"shelf"`
 	Known salvor.SegmentID `json:"known"`
+	Seeds []string         `json:"seeds"`           // the first of them, to tell archives apart
 	Ended string           `json:"ended,omitempty"` // why the run ended; "" it went on
 }
 

@@ -48,7 +48,7 @@ func (r *Report) headline() string {
 	}
 	s := fmt.Sprintf("%s %s of %s known %s (%s).", verb, count(t.Saved), count(t.Known), plural(t.Known, "URL"), percent(t.Saved, t.Known))
 	if n := r.lost(); n > 0 {
-		s += fmt.Sprintf(" But %s WARC %s missing or damaged: what was saved in %s is lost.", count(n), plural(n, "file")+" "+was(n, "is", "are"), was(n, "it", "them"))
+		s += fmt.Sprintf(" %s WARC %s missing or damaged.", count(n), plural(n, "file")+" "+was(n, "is", "are"))
 	}
 	return s
 }

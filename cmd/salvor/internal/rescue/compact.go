@@ -89,15 +89,15 @@ func (r *rescue) removeOld(ctx context.Context, grace time.Duration, done *job.C
 		if err != nil {
 			return err
 		}
-		if time.Since(info.Modified) < grace {
-			done.Waiting++
-			continue
-		}
 		j, err := warc.ReadJoined(ctx, r.store, info.Key)
 		if err != nil {
 			return err
 		}
 		if !placed(j, at) || !r.anyLeft(ctx, j) {
+			continue
+		}
+		if time.Since(info.Modified) < grace {
+			done.Waiting++
 			continue
 		}
 		left, err := warc.RemoveMembers(ctx, r.store, j)

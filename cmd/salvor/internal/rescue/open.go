@@ -69,6 +69,7 @@ type rescue struct {
 	compiled    time.Time
 	compileTook time.Duration
 	missing     map[string]string // what is wrong with a stored segment, by its key
+	unknown     int               // of these, whose URLs cannot be found out
 }
 
 // open opens or makes everything the job needs. Nothing is left open when it
@@ -238,7 +239,7 @@ func (r *rescue) openPool(ctx context.Context) (err error) {
 			return r.node.OpenSegment(ctx, api.Call{}, name)
 		},
 		OnSealed: r.node.SetSegment, OnStored: r.node.SetSegment,
-		OnError: func(err error) { r.notice(progress.Note, "segment", "", err.Error()) },
+		OnError: r.segmentTrouble,
 	}
 	if r.elsewhere() {
 		c.MaxSize, c.MaxAge = min(c.MaxSize, remoteSize), remoteAge
@@ -253,6 +254,16 @@ func (r *rescue) openPool(ctx context.Context) (err error) {
 		}
 	}
 	return err
+}
+
+// segmentTrouble tells of the first of several errors: a Store that is away
+// fails for all segments that wait.
+func (r *rescue) segmentTrouble(err error) {
+	text, more, _ := strings.Cut(err.Error(), "\n")
+	if more != "" {
+		text += fmt.Sprintf(" (and %d more)", strings.Count(more, "\n")+1)
+	}
+	r.job.Progress.Notice(progress.Notice{Level: progress.Error, At: time.Now(), Code: "segment", Text: text, Hint: salvor.HintOf(err)})
 }
 
 // filePrefix keeps letters, digits, - and _ of a segment's prefix: a host's

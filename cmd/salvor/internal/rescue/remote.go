@@ -45,6 +45,7 @@ const (
 	remoteExchanges = 25_000
 
 	checkpointEvery = 10 * time.Minute
+	ownerEvery      = 20 * time.Second // between looks at who owns the archive
 	checkpointSoon  = 30 * time.Second // after one that could not be made
 	// aliveFor is how long after its last checkpoint an owner counts as alive.
 	aliveFor = 25 * time.Minute
@@ -97,7 +98,10 @@ func (r *rescue) openElsewhere(ctx context.Context, url, notes string, known boo
 			return
 		}
 		told = time.Now()
-		r.notice(progress.Error, "store", "", fmt.Sprintf("the store has trouble, trying again: %v", err))
+		r.job.Progress.Notice(progress.Notice{
+			Level: progress.Error, At: told, Code: "store", Hint: salvor.HintOf(err),
+			Text: fmt.Sprintf("the store has trouble, trying again: %v", err),
+		})
 	}})
 }
 
@@ -226,7 +230,7 @@ func (r *rescue) checkpoint(ctx context.Context, ended string) error {
 	if err := remote.Check(ctx, r.store, r.claim); err != nil {
 		return err
 	}
-	c := remote.Checkpoint{At: time.Now().UTC(), Claim: r.claim, Shelf: r.shelf(), Ended: ended}
+	c := remote.Checkpoint{At: time.Now().UTC(), Claim: r.claim, Shelf: r.shelf(), Ended: ended, Seeds: r.firstSeeds()}
 	segments, err := r.node.Segments(ctx)
 	if err != nil {
 		return err
@@ -251,6 +255,14 @@ func (r *rescue) checkpoint(ctx context.Context, ended string) error {
 	return remote.Save(ctx, r.store, c, files, coordinator, r.job.Dir.Spool())
 }
 
+// firstSeeds are enough of the seeds to tell archives apart.
+func (r *rescue) firstSeeds() (urls []string) {
+	for _, s := range r.job.Seeds[:min(len(r.job.Seeds), 100)] {
+		urls = append(urls, s.URL)
+	}
+	return urls
+}
+
 // keepCheckpoints makes one now and every ten minutes, until ctx ends. A Store
 // that is away gets it later.
 func (r *rescue) keepCheckpoints(ctx context.Context) error {
@@ -269,12 +281,51 @@ func (r *rescue) keepCheckpoints(ctx context.Context) error {
 		case err != nil:
 			return err
 		}
+		if err := r.watchOwner(ctx, next); err != nil || ctx.Err() != nil {
+			return stopped(ctx, err)
+		}
+	}
+}
+
+// watchOwner waits, and ends early when another machine took the archive.
+func (r *rescue) watchOwner(ctx context.Context, wait time.Duration) error {
+	end := time.NewTimer(wait)
+	defer end.Stop()
+	look := time.NewTicker(ownerEvery)
+	defer look.Stop()
+	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(next):
+		case <-end.C:
+			return nil
+		case <-look.C:
+		}
+		if err := remote.Check(ctx, r.store, r.claim); errors.Is(err, remote.ErrTaken) {
+			return err
 		}
 	}
+}
+
+// stillOwner is an error when the archive is another machine's: then nothing
+// more is written there. A Store that does not answer says nothing.
+func (r *rescue) stillOwner(ctx context.Context) error {
+	if !r.elsewhere() {
+		return nil
+	}
+	soon, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	if err := remote.Check(soon, r.store, r.claim); errors.Is(err, remote.ErrTaken) {
+		return err
+	}
+	return nil
+}
+
+func stopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 // orphanAge is how old an unfinished upload is when nobody can still be at it.

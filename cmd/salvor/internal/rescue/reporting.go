@@ -25,14 +25,17 @@ import (
 // again after, when that segment has its checksum.
 func (r *rescue) finish(ctx context.Context, reason job.Reason) (job.Result, error) {
 	final := r.snapshot(ctx)
-	if reason == job.Done && (final.Failed > 0 || len(r.missing) > 0) {
+	if reason == job.Done && (final.Failed > 0 || r.unknown > 0) {
 		reason = job.Failed
 	}
-	if len(r.missing) > 0 {
-		r.detail = fmt.Sprintf("%s missing or damaged: what was saved there is lost", progress.Counted(int64(len(r.missing)), "WARC file"))
+	if r.unknown > 0 {
+		r.detail = fmt.Sprintf("%s lost with the index: which URLs count as saved and are not cannot be told", progress.Counted(int64(r.unknown), "WARC file"))
 	}
 	r.endRun(reason, final)
 	if err := r.closeCrawl(ctx, reason); err != nil {
+		return job.Result{}, err
+	}
+	if err := r.stillOwner(ctx); err != nil {
 		return job.Result{}, err
 	}
 	r.show(progress.Sealing)

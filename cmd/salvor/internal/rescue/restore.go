@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"salvor"
@@ -29,7 +30,7 @@ func (Engine) Restore(ctx context.Context, j job.Restoring) (found bool, at time
 	if err != nil {
 		return false, at, err
 	}
-	if err := mayTake(c, last, j.Force); err != nil {
+	if err := firstError(meant(c, j), mayTake(c, last, j.Force)); err != nil {
 		return false, at, err
 	}
 	d, fresh, err := archive.OpenOrCreate(j.Dir)
@@ -41,6 +42,21 @@ func (Engine) Restore(ctx context.Context, j job.Restoring) (found bool, at time
 		return false, at, salvor.Errorf(salvor.Conflict, "%s holds an archive already", j.Dir).WithHint("name an empty directory with --dir")
 	}
 	return true, c.At, bring(ctx, d, j, c, last)
+}
+
+// meant refuses a command line that names other seeds than the archive has: it
+// is for another crawl, and the prefix was used before.
+func meant(c remote.Checkpoint, j job.Restoring) error {
+	if j.Force || len(j.Seeds) == 0 || len(c.Seeds) == 0 {
+		return nil
+	}
+	for _, s := range j.Seeds {
+		if slices.Contains(c.Seeds, s.URL) {
+			return nil
+		}
+	}
+	return salvor.Errorf(salvor.Conflict, "the store holds another archive there, of %s", c.Seeds[0]).
+		WithHint("name another prefix with --store; to go on with that archive and add the seeds: --resume")
 }
 
 // mayTake refuses to take an archive from a machine that seems to be at work.

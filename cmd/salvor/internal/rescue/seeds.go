@@ -24,6 +24,9 @@ func (r *rescue) seed(ctx context.Context) error {
 	if err := r.offerSeeds(ctx); err != nil {
 		return err
 	}
+	if err := r.regain(ctx); err != nil {
+		return err
+	}
 	return r.retry(ctx)
 }
 

@@ -40,8 +40,8 @@ func (r *rescue) checkStored(ctx context.Context) error {
 		if problem != "" {
 			r.missing[s.Object] = problem
 			r.job.Progress.Notice(progress.Notice{
-				Level: progress.Error, Code: "segment_missing", Text: fmt.Sprintf("%s %s: what was saved in it is lost", r.where(s.Object), problem),
-				Hint: "put it back from a copy and resume; without one, --again fetches everything anew once the crawl is finished",
+				Level: progress.Error, Code: "segment_missing", Text: fmt.Sprintf("%s %s: what was saved in it is fetched again", r.where(s.Object), problem),
+				Hint: "if there is a copy, interrupt, put it back and resume",
 			})
 		}
 	}
@@ -90,7 +90,7 @@ func (r *rescue) whole(index string) bool {
 // missingNotes are sentences for the report.
 func (r *rescue) missingNotes() (notes []string) {
 	for _, key := range slices.Sorted(maps.Keys(r.missing)) {
-		notes = append(notes, fmt.Sprintf("%s %s: what was saved in it is lost", key, r.missing[key]))
+		notes = append(notes, fmt.Sprintf("%s %s: what was saved in it was queued again", key, r.missing[key]))
 	}
 	return notes
 }
