@@ -370,3 +370,70 @@ func TestCompact(t *testing.T) {
 		t.Errorf("%d pages were fetched again", n-asked)
 	}
 }
+
+// TestStoreTakenOver: a machine whose archive was taken over stops by itself,
+// and its report does not get there any more.
+func TestStoreTakenOver(t *testing.T) {
+	s := site.Site{Pages: 400}
+	web, b := synthetic(t, s), newBucket(t)
+	c := newCrawl(t, buildRace, "--store", b.url, "--warc-max-size", "1MiB", "--limit-rate", "60KB")
+	old := c.start(web.URL + "/")
+	eventually(t, time.Minute, "a beginning", func() bool { return old.Ended() || web.Requests().Count() > 20 })
+	eventually(t, time.Minute, "a checkpoint", func() bool {
+		made, _ := filepath.Glob(filepath.Join(b.copied(), "checkpoints", "*", "checkpoint.json"))
+		return len(made) > 0
+	})
+	n := *c
+	n.dir, n.args = filepath.Join(t.TempDir(), "new"), slices.Clone(c.args[:len(c.args)-2])
+	p := n.exec(append([]string{"save", "--resume=" + n.dir, "--limit-rate", "0"}, n.args...)...)
+	c.wait(old, 90*time.Second, exitLocked)
+	if !strings.Contains(old.Stderr(), "took this archive over") {
+		t.Errorf("it was told:\n%s", old.Stderr())
+	}
+	c.wait(p, 3*time.Minute, exitDone)
+	dir := b.copied()
+	a, err := rig.ReadArchive(dir) // what the old one stored late is in no manifest
+	if err != nil {
+		t.Fatal(err)
+	}
+	by := a.ByURI()
+	for i := 1; i < s.Pages; i++ { // the start page has another name too
+		if len(by[web.URL+s.Path(i)]) == 0 {
+			t.Errorf("page %d was lost", i)
+		}
+	}
+	if reports, _ := filepath.Glob(filepath.Join(dir, "reports", "*")); len(reports) != 1 || !strings.HasSuffix(reports[0], "-000002") {
+		t.Errorf("reports %v", reports)
+	}
+}
+
+// TestStoreDeleted: what somebody deleted behind its back is noticed and
+// fetched again.
+func TestStoreDeleted(t *testing.T) {
+	s := site.Site{Pages: 300}
+	web, b := synthetic(t, s), newBucket(t)
+	c := newCrawl(t, buildRace, "--store", b.url, "--warc-max-size", "1MiB")
+	c.save(3*time.Minute, exitDone, web.URL+"/")
+	client, err := b.m.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := storedSound(t, b.copied())
+	gone := b.prefix + "warc/" + filepath.Base(before.Segments[0])
+	if err := client.RemoveObject(t.Context(), b.m.Bucket, gone, minio.RemoveObjectOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	p := c.save(2*time.Minute, exitDone, web.URL+"/")
+	if !strings.Contains(p.Stderr(), "is missing") {
+		t.Errorf("nobody was told:\n%s", p.Stderr())
+	}
+	dir := b.copied()
+	if err := os.Remove(filepath.Join(dir, "warc", strings.TrimSuffix(filepath.Base(gone), ".warc.gz")+".cdxj")); err != nil {
+		t.Fatal(err)
+	}
+	a, err := rig.ReadArchive(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	holds(t, a, s, web.URL)
+}
