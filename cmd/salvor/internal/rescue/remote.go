@@ -46,7 +46,7 @@ const (
 
 	checkpointEvery = 10 * time.Minute
 	ownerEvery      = 20 * time.Second // between looks at who owns the archive
-	checkpointSoon  = 30 * time.Second // after one that could not be made
+	checkpointSoon  = time.Minute      // after one that could not be made
 	// aliveFor is how long after its last checkpoint an owner counts as alive.
 	aliveFor = 25 * time.Minute
 )
@@ -60,6 +60,9 @@ func (r *rescue) elsewhere() bool { return r.job.Settings.Store != "" }
 // openRemote opens the Store and makes sure that nobody else writes there. A
 // Store that is known may be away: the crawl goes on into the spool.
 func (r *rescue) openRemote(ctx context.Context) error {
+	if err := durable.RemoveTemps(r.job.Dir.State()); err != nil { // copies of the state that a kill left half made
+		return err
+	}
 	known, err := readState(r.job.Dir, claimFile, &r.claim)
 	if err != nil {
 		return err
@@ -252,7 +255,7 @@ func (r *rescue) checkpoint(ctx context.Context, ended string) error {
 		files[name] = r.job.Dir.State(name)
 	}
 	coordinator := func(w io.Writer) error { return r.node.Checkpoint(ctx, w) }
-	return remote.Save(ctx, r.store, c, files, coordinator, r.job.Dir.Spool())
+	return remote.Save(ctx, r.store, c, files, coordinator, r.job.Dir.State())
 }
 
 // firstSeeds are enough of the seeds to tell archives apart.
@@ -263,8 +266,8 @@ func (r *rescue) firstSeeds() (urls []string) {
 	return urls
 }
 
-// keepCheckpoints makes one now and every ten minutes, until ctx ends. A Store
-// that is away gets it later.
+// keepCheckpoints makes one now and every ten minutes, until ctx ends. One that
+// cannot be made is tried again soon; only who lost the archive stops.
 func (r *rescue) keepCheckpoints(ctx context.Context) error {
 	if !r.elsewhere() {
 		return nil
@@ -275,11 +278,14 @@ func (r *rescue) keepCheckpoints(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case salvor.ClassOf(err) == salvor.Unavailable:
-			r.notice(progress.Error, "checkpoint", "", fmt.Sprintf("no copy of the state could be put into the store: %v", err))
-			next = checkpointSoon
-		case err != nil:
+		case errors.Is(err, remote.ErrTaken):
 			return err
+		case err != nil: // a store that is away or full, a disk without room for the copy: the crawl goes on without
+			r.job.Progress.Notice(progress.Notice{
+				Level: progress.Error, At: time.Now(), Code: "checkpoint", Hint: salvor.HintOf(err),
+				Text: fmt.Sprintf("no copy of the state could be put into the store: %v", err),
+			})
+			next = checkpointSoon
 		}
 		if err := r.watchOwner(ctx, next); err != nil || ctx.Err() != nil {
 			return stopped(ctx, err)
