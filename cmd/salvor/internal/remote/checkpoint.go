@@ -65,7 +65,7 @@ func Save(ctx context.Context, s storage.Store, c Checkpoint, state map[string]s
 
 // putStream goes by way of a file: an object's length and digest come first.
 func putStream(ctx context.Context, s storage.Store, key, tmp string, write func(io.Writer) error) error {
-	f, err := os.CreateTemp(tmp, "checkpoint-*"+durable.TempSuffix)
+	f, err := os.CreateTemp(tmp, ".checkpoint-*"+durable.TempSuffix)
 	if err != nil {
 		return durable.Error(err, "create file in", tmp)
 	}

@@ -31,7 +31,11 @@ func PutLog(ctx context.Context, s storage.Store, path string) error {
 		return durable.Error(err, "open", path)
 	}
 	defer f.Close()
-	buf := make([]byte, logPiece)
+	st, err := f.Stat()
+	if err != nil {
+		return durable.Error(err, "stat", path)
+	}
+	buf := make([]byte, max(0, min(logPiece, st.Size()-at)))
 	for {
 		n, err := f.ReadAt(buf, at)
 		if err != nil && !errors.Is(err, io.EOF) {
@@ -44,7 +48,8 @@ func PutLog(ctx context.Context, s storage.Store, path string) error {
 		if _, err := s.Put(ctx, key, storage.BytesBlob(buf[:n]), storage.PutOptions{Type: "text/plain"}); err != nil {
 			return err
 		}
-		buf, at = make([]byte, logPiece), at+int64(n)
+		at += int64(n)
+		buf = make([]byte, max(0, min(logPiece, st.Size()-at)))
 	}
 }
 

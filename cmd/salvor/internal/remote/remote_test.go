@@ -100,7 +100,7 @@ func TestCheckpoints(t *testing.T) {
 	if b, _ := os.ReadFile(filepath.Join(out, "settings.json")); string(b) != "S" {
 		t.Errorf("settings %q", b)
 	}
-	if left, _ := filepath.Glob(filepath.Join(dir, "checkpoint-*")); len(left) > 0 {
+	if left, _ := filepath.Glob(filepath.Join(dir, ".checkpoint-*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
 	if err := c.State(ctx, s, out, "missing.json"); salvor.ClassOf(err) != salvor.Invalid {
