@@ -147,7 +147,12 @@ func vacant(path string) (bool, error) {
 	if exists(d.State(settingsFile)) {
 		return false, nil
 	}
+	// A restore that was killed leaves a log, and nothing yet that a run writes.
+	halfRestored := exists(d.State()) && !exists(d.State("rescue.json"))
 	for _, e := range entries {
+		if halfRestored && e.Name() == "crawl.log" {
+			continue
+		}
 		if e.Name() != "state" && e.Name() != "control" && e.Name() != "warc" && e.Name() != "salvor.log" {
 			return false, salvor.Errorf(salvor.Invalid, "%s holds other files and is no archive", path).
 				WithHint("name an empty directory with --dir, or one that does not exist yet")

@@ -23,7 +23,7 @@ func (Engine) Compact(ctx context.Context, j job.Job, target int64, grace time.D
 			WithHint("only archives made with --store are joined")
 	}
 	defer func() { err = errors.Join(err, r.close(context.WithoutCancel(ctx), true)) }()
-	if err := firstError(r.openStore(ctx), r.unsent()); err != nil {
+	if err := inOrder(func() error { return r.openStore(ctx) }, r.unsent); err != nil {
 		return done, err
 	}
 	if err := r.openNode(ctx); err != nil {
@@ -138,9 +138,9 @@ func (r *rescue) republish(ctx context.Context) error {
 		return err
 	}
 	stamp := remote.Stamp(time.Now(), r.claim.Epoch)
-	return firstError(
-		remote.PutManifest(ctx, r.store, stamp, segments),
-		r.checkpoint(ctx, "compacted"),
+	return inOrder(
+		func() error { return remote.PutManifest(ctx, r.store, stamp, segments) },
+		func() error { return r.checkpoint(ctx, "compacted") },
 	)
 }
 

@@ -244,10 +244,7 @@ func (r *rescue) checkpoint(ctx context.Context, ended string) error {
 	r.mu.Lock()
 	err = r.memory.save(r.job.Dir)
 	r.mu.Unlock()
-	if err == nil {
-		err = remote.PutLog(ctx, r.store, r.job.Dir.Path("crawl.log"))
-	}
-	if err != nil {
+	if err = firstError(err, r.putLog(ctx)); err != nil {
 		return err
 	}
 	files := map[string]string{}
@@ -256,6 +253,17 @@ func (r *rescue) checkpoint(ctx context.Context, ended string) error {
 	}
 	coordinator := func(w io.Writer) error { return r.node.Checkpoint(ctx, w) }
 	return remote.Save(ctx, r.store, c, files, coordinator, r.job.Dir.State())
+}
+
+// putLog puts what crawl.log grew by. It is fsynced before: a log that a power
+// cut makes shorter than what the Store has could never go on there.
+func (r *rescue) putLog(ctx context.Context) error {
+	if r.log != nil {
+		if err := r.log.Sync(); err != nil {
+			return err
+		}
+	}
+	return remote.PutLog(ctx, r.store, r.job.Dir.Path("crawl.log"))
 }
 
 // firstSeeds are enough of the seeds to tell archives apart.
@@ -377,12 +385,22 @@ func (r *rescue) publish(ctx context.Context, why job.Reason) error {
 	if err != nil {
 		return err
 	}
-	return firstError(
-		remote.PutLog(ctx, r.store, r.job.Dir.Path("crawl.log")),
-		remote.PutPapers(ctx, r.store, r.job.Dir.Path(), stamp, names),
-		remote.PutManifest(ctx, r.store, stamp, segments),
-		r.checkpoint(ctx, string(why)),
+	return inOrder(
+		func() error { return r.putLog(ctx) },
+		func() error { return remote.PutPapers(ctx, r.store, r.job.Dir.Path(), stamp, names) },
+		func() error { return remote.PutManifest(ctx, r.store, stamp, segments) },
+		func() error { return r.checkpoint(ctx, string(why)) },
 	)
+}
+
+// inOrder takes steps until one fails.
+func inOrder(steps ...func() error) error {
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // unpublished says that the Store has no copy of what a run ended with.

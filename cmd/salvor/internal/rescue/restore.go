@@ -91,12 +91,12 @@ func bring(ctx context.Context, d *archive.Dir, j job.Restoring, c remote.Checkp
 	if err := errors.Join(err, stream.Close()); err != nil {
 		return fmt.Errorf("restore from the store: %w", err)
 	}
-	return firstError(
-		remote.GetLog(ctx, j.Store, d.Path("crawl.log")),
-		writeState(d, claimFile, claim),
-		writeState(d, carriedFile, c),
-		c.State(ctx, j.Store, d.State(), settingsFile),
-		moveTo(d, j),
+	return inOrder(
+		func() error { return remote.GetLog(ctx, j.Store, d.Path("crawl.log")) },
+		func() error { return writeState(d, claimFile, claim) },
+		func() error { return writeState(d, carriedFile, c) },
+		func() error { return c.State(ctx, j.Store, d.State(), settingsFile) },
+		func() error { return moveTo(d, j) },
 	)
 }
 
