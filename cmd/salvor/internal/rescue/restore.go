@@ -30,7 +30,7 @@ func (Engine) Restore(ctx context.Context, j job.Restoring) (found bool, at time
 	if err != nil {
 		return false, at, err
 	}
-	if err := firstError(meant(c, j), mayTake(c, last, j.Force)); err != nil {
+	if err := firstError(meant(c, j), mayTake(c, last, j)); err != nil {
 		return false, at, err
 	}
 	d, fresh, err := archive.OpenOrCreate(j.Dir)
@@ -60,13 +60,15 @@ func meant(c remote.Checkpoint, j job.Restoring) error {
 }
 
 // mayTake refuses to take an archive from a machine that seems to be at work.
-func mayTake(c remote.Checkpoint, last remote.Claim, force bool) error {
+// An attempt in the same directory that broke off is none: the directory is
+// locked, and was no archive.
+func mayTake(c remote.Checkpoint, last remote.Claim, j job.Restoring) error {
 	sign := c.At
 	if last.At.After(sign) {
 		sign = last.At
 	}
 	idle := time.Since(sign)
-	if force || c.Ended != "" && c.Claim.Epoch == last.Epoch || idle > aliveFor {
+	if j.Force || last.Dir == absolute(j.Dir) && last.Host == hostname() || c.Ended != "" && c.Claim.Epoch == last.Epoch || idle > aliveFor {
 		return nil
 	}
 	return salvor.Errorf(salvor.Conflict, "%s (process %d) seems to be crawling into that store: its last sign came %s ago", last.Host, last.PID, progress.Span(idle)).
@@ -116,10 +118,19 @@ func moveTo(d *archive.Dir, j job.Restoring) error {
 	return d.SaveSettings("salvor "+j.Version, s)
 }
 
-func take(ctx context.Context, s storage.Store, last remote.Claim, dir, version string) (remote.Claim, error) {
+func absolute(dir string) string {
 	if abs, err := filepath.Abs(dir); err == nil {
-		dir = abs
+		return abs
 	}
-	last.Dir, last.Version = dir, version
+	return dir
+}
+
+func hostname() string {
+	host, _ := os.Hostname() // "" where there is none: then nobody is known again
+	return host
+}
+
+func take(ctx context.Context, s storage.Store, last remote.Claim, dir, version string) (remote.Claim, error) {
+	last.Dir, last.Version = absolute(dir), version
 	return remote.Take(ctx, s, last)
 }
