@@ -190,7 +190,7 @@ const (
 	VerbSettle   Verb = iota // it ended with Outcome
 	VerbRetry                // try again at Retry; the attempt counts
 	VerbPostpone             // try again at Retry; the attempt does not count (Retry-After, lease returned)
-	VerbHold                 // it was captured; its outcome follows when its bytes are durable
+	VerbHold                 // it was captured; its outcome follows when its bytes are durable. One that no lease holds any more is not granted before Retry
 )
 
 // MaxText is how long the texts of an Entry may be, in bytes.

@@ -84,6 +84,7 @@ func (w *Worker) commitBatch(ctx context.Context, batch []finished) error {
 	if err := awaitLinks(ctx, batch); err != nil {
 		return err
 	}
+	log := w.c.Log.Offset()
 	for i := range batch {
 		if err := w.c.Log.Write(batch[i].log); err != nil {
 			return err
@@ -98,7 +99,7 @@ func (w *Worker) commitBatch(ctx context.Context, batch []finished) error {
 			return err
 		}
 	}
-	batch = w.shelf.keep(batch)
+	batch = w.shelf.keep(batch, log)
 	if err := w.settle(ctx, batch); err != nil {
 		return err
 	}

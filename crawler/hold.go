@@ -58,11 +58,13 @@ type shelf struct {
 	Hold
 	mu    sync.Mutex
 	items map[salvor.SegmentID][]held
+	logs  map[salvor.SegmentID]int64 // where crawl.log has the first of them, or before
 	n     int
 	full  string        // why nothing may start; "" it may
 	ended chan struct{} // nobody settles any more
 
 	requests int64     // as last seen
+	heldOn   time.Time // when earlier runs' captures were held last
 	quiet    time.Time // since when nothing was asked of any server
 }
 
@@ -73,11 +75,12 @@ func newShelf(h Hold) *shelf {
 	if h.Idle <= 0 {
 		h.Idle = holdIdle
 	}
-	return &shelf{Hold: h, items: map[salvor.SegmentID][]held{}, ended: make(chan struct{})}
+	return &shelf{Hold: h, items: map[salvor.SegmentID][]held{}, logs: map[salvor.SegmentID]int64{}, heldOn: time.Now(), ended: make(chan struct{})}
 }
 
-// keep takes what must wait out of a batch and returns the rest.
-func (s *shelf) keep(batch []finished) (rest []finished) {
+// keep takes what must wait out of a batch, whose lines stand in crawl.log from
+// log on, and returns the rest.
+func (s *shelf) keep(batch []finished, log int64) (rest []finished) {
 	if !s.On {
 		return batch
 	}
@@ -92,11 +95,43 @@ func (s *shelf) keep(batch []finished) (rest []finished) {
 		if f.robots != nil { // the pages it rules need not wait
 			rest = append(rest, finished{robots: f.robots, entry: f.entry.Held()})
 		}
-		id := f.receipt.Ticket.Segment
-		s.items[id] = append(s.items[id], heldOf(f))
-		s.n++
+		s.put(f, log)
 	}
 	return rest
+}
+
+func (s *shelf) put(f finished, log int64) {
+	id := f.receipt.Ticket.Segment
+	if len(s.items[id]) == 0 {
+		s.logs[id] = log
+	}
+	s.items[id] = append(s.items[id], heldOf(f))
+	s.n++
+}
+
+// foreign are the captures of earlier runs.
+func (s *shelf) foreign() (entries []api.Entry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, hs := range s.items {
+		for i := range hs {
+			if hs[i].lease == nil {
+				entries = append(entries, hs[i].entry)
+			}
+		}
+	}
+	return entries
+}
+
+// LogMark is where crawl.log begins to tell of what is not reported yet, given
+// where it ends.
+func (w *Worker) LogMark(end int64) int64 {
+	w.shelf.mu.Lock()
+	defer w.shelf.mu.Unlock()
+	for _, at := range w.shelf.logs {
+		end = min(end, at)
+	}
+	return end
 }
 
 // waits reports whether an attempt's outcome cites bytes.
@@ -118,6 +153,7 @@ func (s *shelf) take(limit int, stored func(salvor.SegmentID) bool) (out []finis
 		}
 		if s.n -= n; n == len(hs) {
 			delete(s.items, id)
+			delete(s.logs, id)
 		} else {
 			s.items[id] = hs[n:]
 		}
@@ -133,9 +169,7 @@ func (s *shelf) putBack(batch []finished) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range batch {
-		id := f.receipt.Ticket.Segment
-		s.items[id] = append(s.items[id], heldOf(f))
-		s.n++
+		s.put(f, 0)
 	}
 }
 
@@ -205,6 +239,12 @@ func (w *Worker) tend(ctx context.Context, at time.Time) error {
 	w.sched.stall(why != "")
 	if why != "" && was == "" {
 		w.tell("spool_full", why+": nothing new is fetched until segments have reached the Store")
+	}
+	if at.Sub(s.heldOn) >= holdAgain {
+		s.heldOn = at
+		if err := w.holdOn(ctx, s.foreign()); err != nil {
+			return err
+		}
 	}
 	idle := s.idle(at, w.stats.requests.Load(), w.stats.busy.Load())
 	if held > 0 && (idle || why != "" && was == "") {

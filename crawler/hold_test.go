@@ -25,7 +25,7 @@ func TestShelf(t *testing.T) {
 	robots.robots = &api.Robots{Origin: "http://a"}
 	retry := capture(4, 2)
 	retry.entry.Verb = api.VerbRetry
-	rest := s.keep([]finished{capture(1, 1), {entry: api.Entry{Key: salvor.Key{2}, Outcome: salvor.Excluded}}, robots, retry})
+	rest := s.keep([]finished{capture(1, 1), {entry: api.Entry{Key: salvor.Key{2}, Outcome: salvor.Excluded}}, robots, retry}, 70)
 	if len(rest) != 3 || rest[1].robots == nil || rest[1].entry.Verb != api.VerbHold || rest[1].receipt != nil || rest[2].entry.Verb != api.VerbRetry {
 		t.Errorf("not held: %+v", rest)
 	}
@@ -42,11 +42,14 @@ func TestShelf(t *testing.T) {
 	if len(got) != 1 || got[0].entry.Key != (salvor.Key{3}) || got[0].entry.Verb != api.VerbSettle || got[0].robots != nil {
 		t.Errorf("of segment 2: %+v", got)
 	}
+	if w := (&Worker{shelf: s}); w.LogMark(100) != 70 {
+		t.Errorf("the log is reported up to %d", w.LogMark(100))
+	}
 	s.putBack(got)
 	if got := s.take(1, func(salvor.SegmentID) bool { return true }); len(got) != 1 || s.len() != 1 {
 		t.Errorf("one of two: %v, %d left", got, s.len())
 	}
-	if off := newShelf(Hold{}); len(off.keep([]finished{capture(1, 1)})) != 1 {
+	if off := newShelf(Hold{}); len(off.keep([]finished{capture(1, 1)}, 0)) != 1 {
 		t.Error("held although the Store is a disk here")
 	}
 }

@@ -18,7 +18,7 @@ import (
 // left to be fetched again.
 func (w *Worker) recover(ctx context.Context) error {
 	known, err := w.c.Log.Tail(w.c.LogOffset)
-	if err := firstError(err, w.recoveredStored(ctx)); err != nil {
+	if err != nil {
 		return err
 	}
 	var batch []finished
@@ -54,53 +54,54 @@ func (w *Worker) reported(ctx context.Context, batch []finished) error {
 	if err := w.c.Log.Sync(); err != nil {
 		return err
 	}
-	var settled []finished
+	var settled, waiting []finished
+	var held []api.Entry
 	receipts := make([]warc.Receipt, 0, len(batch))
 	for _, f := range batch {
+		tells := f.entry.Key != (salvor.Key{}) && f.entry.Outcome != salvor.Open && f.task.Class != salvor.ClassRobots
+		if tells && f.entry.Outcome.HasCapture() && w.shelf.On && !w.c.Pool.Stored(f.receipt.Ticket.Segment) {
+			waiting, held = append(waiting, f), append(held, f.entry)
+			continue
+		}
 		receipts = append(receipts, *f.receipt)
-		if f.entry.Key != (salvor.Key{}) && f.entry.Outcome != salvor.Open && f.task.Class != salvor.ClassRobots {
+		if tells {
 			settled = append(settled, f)
 		}
 	}
+	if err := w.holdOn(ctx, held); err != nil {
+		return err
+	}
+	w.shelf.keep(waiting, w.c.LogOffset)
 	if err := w.settle(ctx, settled); err != nil {
 		return err
 	}
 	return w.c.Pool.Settled(ctx, receipts)
 }
 
-// lateStore is how long an earlier run's segments may take before somebody is
-// told that the crawl waits for them.
-const lateStore = 3 * time.Second
-
-// recoveredStored waits until what the last run captured is in the Store. Its
-// items are queued again, so nothing may be leased before they are settled.
-func (w *Worker) recoveredStored(ctx context.Context) error {
-	if !w.shelf.On {
-		return nil
-	}
-	begun, told := time.Now(), false
-	var drained <-chan struct{} // heard once somebody was told what is waited for
-	for _, r := range w.c.Recovery.Entries {
-		for !w.c.Pool.Stored(r.Place.Segment) {
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-drained:
-				return errUnstored
-			case <-time.After(holdEvery):
-			}
-			if !told && time.Since(begun) > lateStore {
-				told, drained = true, w.drain.Done()
-				w.tell("storing", "the last run's segments go to the Store before anything is fetched")
-			}
+// holdOn keeps what an earlier run captured from being fetched again while its
+// segments are on their way to the Store. It is said again before its time is
+// over; if this worker dies, the items come due.
+func (w *Worker) holdOn(ctx context.Context, entries []api.Entry) error {
+	until := time.Now().Add(holdFor).UnixMilli()
+	for len(entries) > 0 {
+		n := min(len(entries), commitBatch)
+		batch := make([]finished, n)
+		for i, e := range entries[:n] {
+			batch[i].entry = e.Held()
+			batch[i].entry.Retry = until
 		}
+		if err := w.settle(ctx, batch); err != nil {
+			return err
+		}
+		entries = entries[n:]
 	}
 	return nil
 }
 
-// errUnstored ends a run that was drained before it began.
-var errUnstored = salvor.Errorf(salvor.Interrupted, "the last run's segments are not in the Store yet").
-	WithHint("run the same command again when the Store answers: they wait in the spool")
+const (
+	holdFor   = 15 * time.Minute
+	holdAgain = 5 * time.Minute
+)
 
 // recovered rebuilds an attempt from its journal entry and its records.
 func (w *Worker) recovered(ctx context.Context, r warc.Recovered) (finished, error) {

@@ -212,7 +212,8 @@ type knownItem struct {
 	entry   api.Entry
 	// answered: it is robots.txt, its rules are known and its bytes not durable.
 	answered bool
-	reports  int // with this outcome
+	parked   bool // captured by an earlier session
+	reports  int  // with this outcome
 }
 
 func newFrontier(w *world) *frontier {
@@ -272,7 +273,7 @@ func (f *frontier) Register(context.Context, string) (id salvor.SessionID, err e
 	return f.session + 1, f.commit("Register", func() {
 		f.session++
 		for _, it := range f.items {
-			it.lease = 0
+			it.lease, it.parked, it.answered = 0, false, false
 		}
 	})
 }
@@ -314,7 +315,7 @@ func (f *frontier) grant() (api.Lease, bool) {
 	}
 	l := api.Lease{ID: f.lease + 1, Crawl: 1, Host: "127.0.0.1", Pace: salvor.Unlimited, TTL: salvor.LeaseTTL, Robots: f.robots}
 	for _, it := range f.items {
-		if !it.settled && it.lease == 0 && (!robots || it.Class == salvor.ClassRobots) {
+		if !it.settled && !it.parked && it.lease == 0 && (!robots || it.Class == salvor.ClassRobots) {
 			it.lease = l.ID
 			l.Items = append(l.Items, it.Item)
 		}
@@ -353,6 +354,8 @@ func (f *frontier) end(it *knownItem, e api.Entry) {
 		f.dups++
 	case it.settled:
 		it.reports++
+	case e.Verb == api.VerbHold && it.lease == 0:
+		it.parked = true
 	case e.Verb == api.VerbHold:
 		it.answered = it.lease == e.Lease
 	case e.Verb != api.VerbSettle:

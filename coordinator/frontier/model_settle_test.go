@@ -38,6 +38,14 @@ func (m *model) report(by salvor.SessionID, c salvor.CrawlID, e *api.Entry) verd
 		}
 		return stale
 	}
+	if e.Verb == api.VerbHold && it.State != api.StateLeased {
+		if it.Round != e.Round || e.Retry <= m.clock {
+			return stale
+		}
+		it.State, it.Retry = api.StateWaiting, e.Retry
+		it.ungate()
+		return took
+	}
 	if it.State != api.StateLeased || it.lease != e.Lease || m.leases[e.Lease].session != by || e.Round != it.Round {
 		return stale
 	}

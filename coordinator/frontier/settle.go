@@ -52,6 +52,9 @@ func (t *tx) report(by salvor.SessionID, c *crawl, e *api.Entry) verdict {
 	if e.Verb == api.VerbSettle && e.Outcome.HasCapture() {
 		return t.capture(by, q, id, it, e)
 	}
+	if e.Verb == api.VerbHold && it.open() && it.state != api.StateLeased {
+		return t.park(q, id, it, e)
+	}
 	if it.open() {
 		return t.byLease(by, q, id, it, e)
 	}
@@ -91,6 +94,17 @@ func (t *tx) byLease(by salvor.SessionID, q *queue, id itemID, it *item, e *api.
 	default:
 		t.enterQueue(q, id, it, frontFresh)
 	}
+	return took
+}
+
+// park keeps an item that an earlier session captured from being fetched until
+// a time: its outcome comes before, or it is queued again.
+func (t *tx) park(q *queue, id itemID, it *item, e *api.Entry) verdict {
+	if it.round != e.Round || e.Retry <= t.m.meta.clock {
+		return stale
+	}
+	t.leave(q, id, it)
+	t.enterWaiting(q, id, it, e.Retry)
 	return took
 }
 

@@ -29,7 +29,8 @@ func (r *rescue) addSample(t api.Totals) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.takeSample(t.Captures, t.Bytes)
-	r.memory.LogOffset, r.logMark = r.logMark, r.log.Offset() // the mark before last: what it covers was reported
+	r.memory.LogOffset = r.worker.LogMark(r.logMark) // the mark before last: what it covers was reported
+	r.logMark = r.log.Offset()
 	return r.memory.save(r.job.Dir)
 }
 
