@@ -69,7 +69,7 @@ func (w *world) compact(cmd *cobra.Command, dir string, target int64, grace time
 		return err
 	}
 	done, err := w.Engine.Compact(cmd.Context(), job.Job{
-		Dir: d, Settings: m.settings, Resumed: true, Round: max(1, m.status.Round),
+		Dir: d, Settings: m.settings, Seeds: m.seeds, Resumed: true, Round: max(1, m.status.Round),
 		Progress: silent{}, Logger: slog.New(slog.DiscardHandler), Version: w.Version, OpenStore: w.OpenStore,
 	}, target, grace)
 	if err != nil {
