@@ -130,19 +130,16 @@ func words(rng *rand.Rand, n int) string {
 	return b.String()[:n]
 }
 
-// testdata gives a file of the vectors shared between projects, which are not
-// part of this repository.
+// sharedData gives a file of the vectors shared between projects, which are not
+// part of this repository: SALVOR_TESTDATA names their directory.
 func sharedData(t testing.TB, elem ...string) string {
 	t.Helper()
-	for dir := "."; ; dir = filepath.Join(dir, "..") {
-		path := filepath.Join(append([]string{dir, "..", "shared", "testdata"}, elem...)...)
-		if _, err := os.Stat(path); err == nil {
-			return path
-		}
-		if abs, err := filepath.Abs(dir); err != nil || abs == "/" {
-			t.Skipf("LOUD: the shared vectors %s are absent, nothing was tested here", filepath.Join(elem...))
-		}
+	dir := os.Getenv("SALVOR_TESTDATA")
+	path := filepath.Join(append([]string{dir}, elem...)...)
+	if _, err := os.Stat(path); dir == "" || err != nil {
+		t.Skipf("LOUD: the shared vectors %s are absent (SALVOR_TESTDATA names their directory): nothing was tested here", filepath.Join(elem...))
 	}
+	return path
 }
 
 func readBlock(t testing.TB, r *Recovered) []byte {

@@ -18,7 +18,7 @@ import (
 func vectors(t testing.TB, name string) []byte {
 	dir := os.Getenv("SALVOR_TESTDATA")
 	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared", "testdata")
+		t.Skipf("LOUD: SALVOR_TESTDATA does not name the directory of the vectors shared between projects: nothing was tested here")
 	}
 	b, err := os.ReadFile(filepath.Join(dir, "urls", name))
 	if errors.Is(err, os.ErrNotExist) {
