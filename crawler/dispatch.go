@@ -5,12 +5,16 @@ import (
 	"time"
 )
 
-// dispatch hands items to out until ctx ends; it owns the channel.
-func (s *schedule) dispatch(ctx context.Context, out chan<- task) {
+// dispatch hands items to out until ctx ends; it owns the channel. Before each
+// it asks room: a disk fills faster than a look every now and then would tell.
+func (s *schedule) dispatch(ctx context.Context, out chan<- task, room func() error) {
 	defer close(out)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
+		if room != nil && room() != nil {
+			s.stall(true) // until who tends the shelf finds room again
+		}
 		x, ok, wait := s.pick()
 		if !ok {
 			timer.Reset(wait)

@@ -286,6 +286,15 @@ func (s *shelf) crowded(spooled int64) string {
 	return ""
 }
 
+// room is Room where captures wait for a Store elsewhere; else nil: the spool is
+// not what fills the disk.
+func (s *shelf) room() func() error {
+	if !s.On {
+		return nil
+	}
+	return s.Room
+}
+
 // idle reports whether no server was asked anything for a while.
 func (s *shelf) idle(at time.Time, requests, busy int64) bool {
 	if requests != s.requests || busy > 0 || s.quiet.IsZero() {

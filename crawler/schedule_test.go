@@ -31,7 +31,7 @@ func drainFor(t *testing.T, s *schedule, d time.Duration) map[string][]time.Dura
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
 	out, begin := make(chan task), time.Now()
-	go s.dispatch(ctx, out)
+	go s.dispatch(ctx, out, nil)
 	starts := map[string][]time.Duration{}
 	for x := range out {
 		starts[x.Host] = append(starts[x.Host], time.Since(begin))

@@ -191,7 +191,7 @@ func (w *Worker) work(ctx context.Context) error {
 	dispatch, stop := context.WithCancel(ctx)
 	defer stop()
 	defer context.AfterFunc(w.drain, func() { stop(); w.sched.clear() })()
-	go w.sched.dispatch(dispatch, w.tasks)
+	go w.sched.dispatch(dispatch, w.tasks, w.shelf.room())
 
 	var commits, fetchers errgroup.Group
 	commits.Go(func() error { return w.failing(w.commit(ctx)) })
