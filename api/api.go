@@ -108,6 +108,10 @@ type Crawl struct {
 	Settings []byte // opaque to the coordinator: the worker's settings as JSON
 	Basis    salvor.CrawlID
 	Created  int64 // Unix ms
+	// Version rises with each SetCrawl. SetCrawl with one puts the crawl in the
+	// place of the version before it, Conflict if another is there; 0 puts it in
+	// the place of any.
+	Version uint64
 }
 
 // Discovery offers items of one crawl.
@@ -136,10 +140,11 @@ const (
 
 // Want says how much work a session can take.
 type Want struct {
-	Hosts int           // leases at most
-	Items int           // items a lease at most
-	Wait  time.Duration // how long to wait for work
-	Not   []string      // hosts the session has enough of: no lease of these
+	Crawl salvor.CrawlID // leases of this crawl only; 0 of any
+	Hosts int            // leases at most
+	Items int            // items a lease at most
+	Wait  time.Duration  // how long to wait for work
+	Not   []string       // hosts the session has enough of: no lease of these
 }
 
 // Lease is a time-limited right to fetch a slice of one host's queue.

@@ -79,27 +79,27 @@ func (b *budgets) nextEnd(wall int64, most time.Duration) time.Duration {
 
 // Feedback implements api.Coordinator. Changed budgets are committed when it
 // returns; leases over a fallen budget are cut by the next Extend.
-func (n *Node) Feedback(ctx context.Context, reports []api.HostFeedback) error {
-	r, err := n.leader(ctx)
+func (g *Group) Feedback(ctx context.Context, reports []api.HostFeedback) error {
+	r, err := g.leader(ctx)
 	if err != nil {
 		return err
 	}
-	changes, err := n.judge(r, reports)
-	return errors.Join(err, n.each(ctx, len(changes), func(ctx context.Context, i int) error {
-		return n.change1(ctx, &changes[i])
+	changes, err := g.judge(r, reports)
+	return errors.Join(err, g.each(ctx, len(changes), func(ctx context.Context, i int) error {
+		return g.change1(ctx, &changes[i])
 	}))
 }
 
-func (n *Node) judge(r *reign, reports []api.HostFeedback) ([]frontier.SetBudget, error) {
-	m, done, err := n.group.state.lend()
+func (g *Group) judge(r *reign, reports []api.HostFeedback) ([]frontier.SetBudget, error) {
+	m, done, err := g.replica.state.lend()
 	if err != nil {
 		return nil, err
 	}
 	defer done()
 	var errs error
 	var changes []frontier.SetBudget
-	now := n.clock.Now()
-	t := moment{mono: now, wall: n.time.now(now)}
+	now := g.clock.Now()
+	t := moment{mono: now, wall: g.time.now(now)}
 	t.ahead = t.wall - now.UnixMilli()
 	for _, f := range reports {
 		if f.RetryAfter != 0 {
@@ -133,22 +133,22 @@ func (b *budgets) release(host string) {
 
 // SetCeiling implements api.Coordinator. For a host, 0 takes its own ceiling
 // away. What stood there of a Crawl-delay was the reason of the ceiling before.
-func (n *Node) SetCeiling(ctx context.Context, crawl salvor.CrawlID, host string, p salvor.Pace) error {
+func (g *Group) SetCeiling(ctx context.Context, crawl salvor.CrawlID, host string, p salvor.Pace) error {
 	if p == 0 && host == "" {
 		return salvor.Errorf(salvor.Invalid, "coordinator: a ceiling of 0 requests a second would never end").
 			WithHint("Pause the crawl instead.")
 	}
-	r, err := n.leader(ctx)
+	r, err := g.leader(ctx)
 	if err != nil {
 		return err
 	}
 	b := frontier.SetBudget{Crawl: crawl, Host: host, Ceiling: &p}
 	if host != "" {
-		if b.Note, err = n.staleNote(crawl, host); err != nil {
+		if b.Note, err = g.staleNote(crawl, host); err != nil {
 			return err
 		}
 	}
-	if err := n.change1(ctx, &b); err != nil {
+	if err := g.change1(ctx, &b); err != nil {
 		return err
 	}
 	r.budgets.release(host)
@@ -156,8 +156,8 @@ func (n *Node) SetCeiling(ctx context.Context, crawl salvor.CrawlID, host string
 }
 
 // staleNote clears a host's note if it speaks of a Crawl-delay; nil leaves it.
-func (n *Node) staleNote(crawl salvor.CrawlID, host string) (*string, error) {
-	m, done, err := n.group.state.lend()
+func (g *Group) staleNote(crawl salvor.CrawlID, host string) (*string, error) {
+	m, done, err := g.replica.state.lend()
 	if err != nil {
 		return nil, err
 	}

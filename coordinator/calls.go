@@ -14,24 +14,24 @@ import (
 )
 
 // propose commits a command with the leader's time.
-func (n *Node) propose(ctx context.Context, e frontier.Envelope) (any, error) {
-	e.Now = n.now()
-	return n.group.propose(ctx, frontier.Encode(e))
+func (g *Group) propose(ctx context.Context, e frontier.Envelope) (any, error) {
+	e.Now = g.now()
+	return g.replica.propose(ctx, frontier.Encode(e))
 }
 
 // change1 commits one command that has no call and no answer.
-func (n *Node) change1(ctx context.Context, c frontier.Command) error {
-	_, err := commit[struct{}](ctx, n, api.Call{}, 0, c)
+func (g *Group) change1(ctx context.Context, c frontier.Command) error {
+	_, err := commit[struct{}](ctx, g, api.Call{}, 0, c)
 	return err
 }
 
 // commit proposes a piece of a call once this node leads, again if it lost the
 // lead meanwhile, and gives the answer its type. An answer of nil is the zero
 // value.
-func commit[T any](ctx context.Context, n *Node, c api.Call, piece int, cmd frontier.Command) (T, error) {
+func commit[T any](ctx context.Context, g *Group, c api.Call, piece int, cmd frontier.Command) (T, error) {
 	var zero T
 	e := frontier.Envelope{Session: c.Session, Request: request(c, piece), Command: cmd}
-	res, err := insist(ctx, n, harmless(e), func() (any, error) { return n.propose(ctx, e) })
+	res, err := insist(ctx, g, harmless(e), func() (any, error) { return g.propose(ctx, e) })
 	if err != nil || res == nil {
 		return zero, err
 	}
@@ -51,13 +51,13 @@ const (
 
 // CreateCrawl implements api.Coordinator. Name, hash key and number are drawn
 // here, since Apply knows no randomness.
-func (n *Node) CreateCrawl(ctx context.Context, c api.Crawl) (api.Crawl, error) {
-	if _, err := n.leader(ctx); err != nil {
+func (g *Group) CreateCrawl(ctx context.Context, c api.Crawl) (api.Crawl, error) {
+	if _, err := g.leader(ctx); err != nil {
 		return api.Crawl{}, err
 	}
-	n.crawls.Lock()
-	defer n.crawls.Unlock()
-	all, err := n.Crawls(ctx)
+	g.crawls.Lock()
+	defer g.crawls.Unlock()
+	all, err := g.Crawls(ctx)
 	if err != nil {
 		return api.Crawl{}, err
 	}
@@ -68,11 +68,11 @@ func (n *Node) CreateCrawl(ctx context.Context, c api.Crawl) (api.Crawl, error) 
 		}
 		c.ID = max(c.ID, o.ID+1)
 	}
-	fillCrawl(&c, n.clock.Now().UnixMilli())
+	fillCrawl(&c, g.clock.Now().UnixMilli())
 	if _, err := rand.Read(c.HashKey[:]); err != nil {
 		return api.Crawl{}, fmt.Errorf("coordinator: draw hash key: %w", err)
 	}
-	return commit[api.Crawl](ctx, n, api.Call{}, 0, &frontier.CreateCrawl{Crawl: c})
+	return commit[api.Crawl](ctx, g, api.Call{}, 0, &frontier.CreateCrawl{Crawl: c})
 }
 
 func fillCrawl(c *api.Crawl, now int64) {
@@ -96,26 +96,26 @@ func fillCrawl(c *api.Crawl, now int64) {
 
 // SetCrawl implements api.Coordinator. Finishing is refused while anything of
 // the crawl is open (protocol 7).
-func (n *Node) SetCrawl(ctx context.Context, c api.Crawl) error {
-	return n.change1(ctx, &frontier.SetCrawl{Crawl: c})
+func (g *Group) SetCrawl(ctx context.Context, c api.Crawl) error {
+	return g.change1(ctx, &frontier.SetCrawl{Crawl: c})
 }
 
 // Register implements api.Coordinator.
-func (n *Node) Register(ctx context.Context, worker string) (salvor.SessionID, error) {
+func (g *Group) Register(ctx context.Context, worker string) (salvor.SessionID, error) {
 	var b [8]byte
 	if _, err := rand.Read(b[:]); err != nil {
 		return 0, fmt.Errorf("coordinator: draw session: %w", err)
 	}
 	s := salvor.SessionID(binary.LittleEndian.Uint64(b[:]) | 1) // never 0
-	if err := n.change1(ctx, &frontier.Register{Worker: worker, Session: s}); err != nil {
+	if err := g.change1(ctx, &frontier.Register{Worker: worker, Session: s}); err != nil {
 		return 0, err
 	}
 	return s, nil
 }
 
 // End implements api.Coordinator.
-func (n *Node) End(ctx context.Context, s salvor.SessionID) error {
-	return n.change1(ctx, &frontier.End{Session: s})
+func (g *Group) End(ctx context.Context, s salvor.SessionID) error {
+	return g.change1(ctx, &frontier.End{Session: s})
 }
 
 // maxItems are the things of one piece at most (protocol 5, 8).
@@ -127,17 +127,17 @@ const (
 )
 
 // Discover implements api.Coordinator.
-func (n *Node) Discover(ctx context.Context, c api.Call, d api.Discovery) ([]api.Result, error) {
+func (g *Group) Discover(ctx context.Context, c api.Call, d api.Discovery) ([]api.Result, error) {
 	ends, err := piecesOf(len(d.Items), maxOffers, func(i int) int { return offerSize(&d.Items[i]) })
 	if err != nil {
 		return nil, err
 	}
 	out := make([]api.Result, len(d.Items))
-	err = n.each(ctx, len(ends), func(ctx context.Context, i int) error {
+	err = g.each(ctx, len(ends), func(ctx context.Context, i int) error {
 		from, to := span(ends, i)
 		part := d
 		part.Items = d.Items[from:to]
-		res, err := commit[[]api.Result](ctx, n, c, i, &frontier.Discover{Discovery: part})
+		res, err := commit[[]api.Result](ctx, g, c, i, &frontier.Discover{Discovery: part})
 		if err == nil && len(res) != to-from {
 			err = salvor.Errorf(salvor.Internal, "coordinator: %d results for %d offers", len(res), to-from)
 		}
@@ -160,13 +160,13 @@ func span(ends []int, i int) (from, to int) {
 
 // Settle implements api.Coordinator. What was learned of robots.txt goes
 // first: the items it lets go are granted with its rules.
-func (n *Node) Settle(ctx context.Context, c api.Call, s api.Settlement) error {
-	pieces, err := settlePieces(inGroupTime(s, n.ahead()))
+func (g *Group) Settle(ctx context.Context, c api.Call, s api.Settlement) error {
+	pieces, err := settlePieces(inGroupTime(s, g.ahead()))
 	if err != nil {
 		return err
 	}
 	settle := func(ctx context.Context, i int) error {
-		_, err := commit[frontier.SettleResult](ctx, n, c, i, &frontier.Settle{Settlement: pieces[i]})
+		_, err := commit[frontier.SettleResult](ctx, g, c, i, &frontier.Settle{Settlement: pieces[i]})
 		return err
 	}
 	first := 0
@@ -176,7 +176,7 @@ func (n *Node) Settle(ctx context.Context, c api.Call, s api.Settlement) error {
 		}
 		first++
 	}
-	return n.each(ctx, len(pieces)-first, func(ctx context.Context, i int) error { return settle(ctx, first+i) })
+	return g.each(ctx, len(pieces)-first, func(ctx context.Context, i int) error { return settle(ctx, first+i) })
 }
 
 // inGroupTime moves the times of retries; the caller's settlement stays as it
@@ -228,23 +228,23 @@ func settlePieces(s api.Settlement) ([]api.Settlement, error) {
 }
 
 // OpenSegment implements api.Coordinator.
-func (n *Node) OpenSegment(ctx context.Context, c api.Call, name string) (salvor.SegmentID, error) {
-	return commit[salvor.SegmentID](ctx, n, c, 0, &frontier.OpenSegment{Name: name})
+func (g *Group) OpenSegment(ctx context.Context, c api.Call, name string) (salvor.SegmentID, error) {
+	return commit[salvor.SegmentID](ctx, g, c, 0, &frontier.OpenSegment{Name: name})
 }
 
 // SetSegment implements api.Coordinator.
-func (n *Node) SetSegment(ctx context.Context, s api.Segment) error {
-	return n.change1(ctx, &frontier.SetSegment{Segment: s})
+func (g *Group) SetSegment(ctx context.Context, s api.Segment) error {
+	return g.change1(ctx, &frontier.SetSegment{Segment: s})
 }
 
 // Reopen implements api.Coordinator: piece after piece, each going on where
 // the last ended.
-func (n *Node) Reopen(ctx context.Context, r api.Reopen) (int64, error) {
+func (g *Group) Reopen(ctx context.Context, r api.Reopen) (int64, error) {
 	var total int64
 	cmd := frontier.Reopen{Reopen: r, Limit: maxSweep}
 	for {
 		piece := cmd
-		res, err := commit[frontier.ReopenResult](ctx, n, api.Call{}, 0, &piece)
+		res, err := commit[frontier.ReopenResult](ctx, g, api.Call{}, 0, &piece)
 		if err != nil {
 			return total, err
 		}
@@ -257,15 +257,15 @@ func (n *Node) Reopen(ctx context.Context, r api.Reopen) (int64, error) {
 }
 
 // Exclude implements api.Coordinator.
-func (n *Node) Exclude(ctx context.Context, crawl salvor.CrawlID, rule string, keys []api.HostKey) (int64, error) {
+func (g *Group) Exclude(ctx context.Context, crawl salvor.CrawlID, rule string, keys []api.HostKey) (int64, error) {
 	ends, err := piecesOf(len(keys), maxSweep, func(i int) int { return 20 + len(keys[i].Host) })
 	if err != nil {
 		return 0, err
 	}
 	var total atomic.Int64
-	err = n.each(ctx, len(ends), func(ctx context.Context, i int) error {
+	err = g.each(ctx, len(ends), func(ctx context.Context, i int) error {
 		from, to := span(ends, i)
-		done, err := commit[int64](ctx, n, api.Call{}, 0, &frontier.Exclude{Crawl: crawl, Rule: rule, Items: keys[from:to]})
+		done, err := commit[int64](ctx, g, api.Call{}, 0, &frontier.Exclude{Crawl: crawl, Rule: rule, Items: keys[from:to]})
 		total.Add(done)
 		return err
 	})

@@ -28,28 +28,28 @@ import (
 // rest from what outlived the disk.
 
 // Checkpoint writes a copy of all that is applied now.
-func (n *Node) Checkpoint(ctx context.Context, w io.Writer) error {
-	if _, err := n.leader(ctx); err != nil {
+func (g *Group) Checkpoint(ctx context.Context, w io.Writer) error {
+	if _, err := g.leader(ctx); err != nil {
 		return err
 	}
-	if n.group.dirty.Load() {
-		if err := n.group.snapshot(); err != nil {
+	if g.replica.dirty.Load() {
+		if err := g.replica.snapshot(); err != nil {
 			return fmt.Errorf("coordinator: checkpoint: %w", raftError(err))
 		}
 	}
-	d, ok, err := n.group.snaps.newest()
+	d, ok, err := g.replica.snaps.newest()
 	if err != nil {
 		return err
 	}
 	if !ok {
 		return salvor.Errorf(salvor.NotFound, "coordinator: nothing to copy yet")
 	}
-	n.group.snaps.hold(d.Raft.ID)
-	defer n.group.snaps.letGo(d.Raft.ID)
+	g.replica.snaps.hold(d.Raft.ID)
+	defer g.replica.snaps.letGo(d.Raft.ID)
 	out := tar.NewWriter(w)
 	err = errors.Join(
-		pack(ctx, out, "node", filepath.Join(n.group.c.Dir, "node")),
-		packTree(ctx, out, filepath.Join(n.group.snaps.dir, d.Raft.ID)),
+		pack(ctx, out, "node", filepath.Join(g.replica.c.Dir, "node")),
+		packTree(ctx, out, filepath.Join(g.replica.snaps.dir, d.Raft.ID)),
 	)
 	if cerr := out.Close(); err == nil {
 		err = cerr
@@ -159,7 +159,7 @@ func nameSnapshot(dir string) error {
 
 // keepTerm keeps a log that begins behind a snapshot from starting over with
 // terms below the snapshot's.
-func (g *group[M]) keepTerm() error {
+func (g *replica[M]) keepTerm() error {
 	d, ok, err := g.snaps.newest()
 	if err != nil || !ok {
 		return err

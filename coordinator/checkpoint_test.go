@@ -22,7 +22,7 @@ func TestCheckpoint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	offer := func(n *Node, from, to int) {
+	offer := func(n *Group, from, to int) {
 		t.Helper()
 		d := api.Discovery{Crawl: c.ID, Scope: 1}
 		for i := from; i < to; i++ {
@@ -37,7 +37,7 @@ func TestCheckpoint(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	accepted := func(n *Node) int64 {
+	accepted := func(n *Group) int64 {
 		t.Helper()
 		t2, err := n.Totals(ctx, c.ID)
 		if err != nil {

@@ -42,7 +42,7 @@ func TestClockSetBack(t *testing.T) {
 		r.discover("a.example", 0, 5)
 		l := r.lease(api.Want{Hosts: 1, Items: 5})[0]
 		must(t, n.Close(t.Context()))
-		r.Node, err = Start(t.Context(), Config{Dir: dir, CacheBytes: 32 << 20})
+		r.Group, err = Start(t.Context(), Config{Dir: dir, CacheBytes: 32 << 20})
 		must(t, err)
 		defer r.Close(context.Background())
 

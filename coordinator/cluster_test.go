@@ -18,7 +18,7 @@ type cluster struct {
 	t      *testing.T
 	nets   []*raft.InmemTransport
 	peers  []raft.Server
-	groups []*group[*ledger]
+	groups []*replica[*ledger]
 }
 
 // clusterTimeout lets a busy machine with the race detector keep its leaders.
@@ -41,7 +41,7 @@ func newCluster(t *testing.T, trailing uint64) *cluster {
 		conf.ID, conf.Peers, conf.Net, conf.Timeout = c.peers[i].ID, c.peers, c.nets[i], clusterTimeout
 		conf.TrailingLogs, conf.SegmentSize = trailing, 8<<10
 		conf.Logger = slog.New(slog.DiscardHandler)
-		g, err := startGroup(conf)
+		g, err := startReplica(conf)
 		must(t, err)
 		t.Cleanup(func() { g.close() })
 		c.groups = append(c.groups, g)

@@ -91,7 +91,7 @@ func TestLogErrorEndsTheNode(t *testing.T) {
 			_, err = n.Crawls(t.Context())
 			said(t, err, c.class, dir)
 			must(t, n.Close(t.Context()))
-			r.Node = startNode(t, dir)
+			r.Group = startNode(t, dir)
 			if x := r.totals(); x.Accepted < 6 {
 				t.Errorf("after the next start: %+v", x)
 			}
@@ -122,7 +122,7 @@ func TestFullDiskIsMetByALoop(t *testing.T) {
 }
 
 // groupOn starts a group on a disk and tells what ends it.
-func groupOn(t *testing.T, disk types.VFS) (*group[*ledger], groupConfig[*ledger], chan error) {
+func groupOn(t *testing.T, disk types.VFS) (*replica[*ledger], replicaConfig[*ledger], chan error) {
 	t.Helper()
 	c := soloConfig(t, t.TempDir())
 	stopped := make(chan error, 1)

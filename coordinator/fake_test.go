@@ -125,11 +125,11 @@ func (l *ledger) Checkpoint(dir string) (uint64, error) {
 func (l *ledger) Close() error { return nil } // no flush: a close may be a crash
 
 // soloConfig is a group of one voter over ledgers.
-func soloConfig(t testing.TB, dir string) groupConfig[*ledger] {
+func soloConfig(t testing.TB, dir string) replicaConfig[*ledger] {
 	self := raft.Server{Suffrage: raft.Voter, ID: "one", Address: "one"}
 	net := loopback(self.Address)
 	t.Cleanup(func() { net.Close() })
-	return groupConfig[*ledger]{
+	return replicaConfig[*ledger]{
 		Dir: dir, ID: self.ID, Peers: []raft.Server{self}, Net: net, Open: openLedger, Timeout: soloTimeout,
 		SnapshotBytes: 64 << 20, SnapshotEvery: time.Minute, TrailingLogs: trailingLogs, SegmentSize: 1 << 20,
 		Clock: systemClock{}, Logger: slog.New(slog.DiscardHandler),
@@ -138,9 +138,9 @@ func soloConfig(t testing.TB, dir string) groupConfig[*ledger] {
 }
 
 // startSolo starts a group and waits until it leads and has applied its log.
-func startSolo(t testing.TB, c groupConfig[*ledger]) *group[*ledger] {
+func startSolo(t testing.TB, c replicaConfig[*ledger]) *replica[*ledger] {
 	t.Helper()
-	g, err := startGroup(c)
+	g, err := startReplica(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +150,7 @@ func startSolo(t testing.TB, c groupConfig[*ledger]) *group[*ledger] {
 	return g
 }
 
-func awaitLead(t testing.TB, g *group[*ledger]) {
+func awaitLead(t testing.TB, g *replica[*ledger]) {
 	t.Helper()
 	select {
 	case <-g.leading:
@@ -167,7 +167,7 @@ func must(t testing.TB, err error) {
 }
 
 // crash ends a group as SIGKILL would: nothing is flushed, no snapshot taken.
-func crash(t testing.TB, g *group[*ledger]) {
+func crash(t testing.TB, g *replica[*ledger]) {
 	t.Helper()
 	g.stop()
 	g.loops.Wait()
@@ -179,7 +179,7 @@ func crash(t testing.TB, g *group[*ledger]) {
 }
 
 // entriesOf is what a group's machine holds.
-func entriesOf(g *group[*ledger]) []string {
+func entriesOf(g *replica[*ledger]) []string {
 	m, done := g.state.use()
 	defer done()
 	return m.entries()

@@ -22,51 +22,51 @@ type reign struct {
 
 // govern starts a reign when Raft says that this node leads and ends it when
 // Raft says otherwise.
-func (n *Node) govern(ctx context.Context) {
-	defer n.abdicate()
+func (g *Group) govern(ctx context.Context) {
+	defer g.abdicate()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case leads := <-n.group.leading:
-			n.abdicate()
+		case leads := <-g.replica.leading:
+			g.abdicate()
 			if leads {
-				n.accede(ctx)
+				g.accede(ctx)
 			}
 		}
 	}
 }
 
 // accede begins a reign once everything committed before it is applied.
-func (n *Node) accede(ctx context.Context) {
+func (g *Group) accede(ctx context.Context) {
 	// Raft says once that this node leads: who gives up while it does would
 	// leave the node without a reign for good.
-	leads := func() bool { return n.group.stands() == raft.Leader }
-	if err := n.patiently(ctx, leads, func() error { _, err := n.group.barrier(ctx); return err }); err != nil {
-		n.log.Info("elected, but lost it again", "error", err)
+	leads := func() bool { return g.replica.stands() == raft.Leader }
+	if err := g.patiently(ctx, leads, func() error { _, err := g.replica.barrier(ctx); return err }); err != nil {
+		g.log.Info("elected, but lost it again", "error", err)
 		return
 	}
-	m, done := n.group.state.use()
-	n.time.raise(n.clock.Now(), m.Clock())
+	m, done := g.replica.state.use()
+	g.time.raise(g.clock.Now(), m.Clock())
 	done()
 	ctx, cancel := context.WithCancel(ctx)
-	r := &reign{stop: cancel, budgets: newBudgets(n.jitter)}
+	r := &reign{stop: cancel, budgets: newBudgets(g.jitter)}
 	r.leases.begin()
-	r.loops.Go(func() { n.expireLoop(ctx, r) })
-	r.loops.Go(func() { n.tickLoop(ctx) })
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.reign = r
-	n.announce()
+	r.loops.Go(func() { g.expireLoop(ctx, r) })
+	r.loops.Go(func() { g.tickLoop(ctx) })
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.reign = r
+	g.announce()
 }
 
 // abdicate ends the reign there is.
-func (n *Node) abdicate() {
-	n.mu.Lock()
-	r := n.reign
-	n.reign = nil
-	n.announce()
-	n.mu.Unlock()
+func (g *Group) abdicate() {
+	g.mu.Lock()
+	r := g.reign
+	g.reign = nil
+	g.announce()
+	g.mu.Unlock()
 	if r != nil {
 		r.stop()
 		r.loops.Wait()
@@ -78,18 +78,18 @@ func (n *Node) abdicate() {
 const expireEvery = 500 * time.Millisecond
 
 // expireLoop ends the leases of sessions that went silent (protocol 4).
-func (n *Node) expireLoop(ctx context.Context, r *reign) {
-	for wait(ctx, n.clock, expireEvery) {
-		m, done := n.group.state.use()
+func (g *Group) expireLoop(ctx context.Context, r *reign) {
+	for wait(ctx, g.clock, expireEvery) {
+		m, done := g.replica.state.use()
 		leases := m.Leases()
 		done()
-		for _, e := range r.leases.overdue(n.clock.Now(), leases) {
-			if _, err := n.propose(ctx, frontier.Envelope{Command: &e}); err != nil {
-				n.log.Info("lease not ended yet", "lease", e.Lease, "error", err)
+		for _, e := range r.leases.overdue(g.clock.Now(), leases) {
+			if _, err := g.propose(ctx, frontier.Envelope{Command: &e}); err != nil {
+				g.log.Info("lease not ended yet", "lease", e.Lease, "error", err)
 				break
 			}
 		}
-		r.budgets.forget(n.clock.Now())
+		r.budgets.forget(g.clock.Now())
 	}
 }
 
@@ -130,16 +130,16 @@ func (l *leaseClock) overdue(now time.Time, leases []frontier.LeaseInfo) []front
 }
 
 // tickLoop moves the group clock when a waiting item comes due.
-func (n *Node) tickLoop(ctx context.Context) {
-	for wait(ctx, n.clock, tickLeast) {
-		rung := n.wake.next()
-		d := n.untilDue()
+func (g *Group) tickLoop(ctx context.Context) {
+	for wait(ctx, g.clock, tickLeast) {
+		rung := g.wake.next()
+		d := g.untilDue()
 		if d > 0 {
-			waitEither(ctx, n.clock, d, rung)
+			waitEither(ctx, g.clock, d, rung)
 			continue
 		}
-		if _, err := n.propose(ctx, frontier.Envelope{Command: &frontier.Tick{}}); err != nil {
-			n.log.Info("waiting items not woken yet", "error", err)
+		if _, err := g.propose(ctx, frontier.Envelope{Command: &frontier.Tick{}}); err != nil {
+			g.log.Info("waiting items not woken yet", "error", err)
 		}
 	}
 }
@@ -150,14 +150,14 @@ const (
 )
 
 // untilDue is the time until the earliest waiting item.
-func (n *Node) untilDue() time.Duration {
-	m, done := n.group.state.use()
+func (g *Group) untilDue() time.Duration {
+	m, done := g.replica.state.use()
 	defer done()
 	due, ok := m.NextDue()
 	if !ok {
 		return tickMost
 	}
-	return min(time.Duration(due-n.now())*time.Millisecond, tickMost)
+	return min(time.Duration(due-g.now())*time.Millisecond, tickMost)
 }
 
 // waitEither waits for d, a ring or the end of ctx.
@@ -172,12 +172,12 @@ func waitEither(ctx context.Context, c Clock, d time.Duration, rung <-chan struc
 }
 
 // now is the time as commands carry it.
-func (n *Node) now() int64 { return n.time.now(n.clock.Now()) }
+func (g *Group) now() int64 { return g.time.now(g.clock.Now()) }
 
 // ahead is how many ms the group's time is ahead of the wall clock. What
 // others say in wall time is moved by it, so that it lies as far off as they
 // meant.
-func (n *Node) ahead() int64 {
-	t := n.clock.Now()
-	return n.time.now(t) - t.UnixMilli()
+func (g *Group) ahead() int64 {
+	t := g.clock.Now()
+	return g.time.now(t) - t.UnixMilli()
 }

@@ -1,300 +1,254 @@
+// Package coordinator carries the frontier's state machine on a Raft group and
+// hands out its work: it is the control plane of a crawl.
+//
+// It is for the worker, which calls it through api.Coordinator, in process in
+// `salvor save`. It guarantees that
+//   - a call that changes something returns after the change is committed to
+//     the log and fsynced there, and nothing acknowledged is ever lost;
+//   - what a restart needs is found in its directory, whenever the process
+//     ended: state and snapshots by hard links, the log behind them;
+//   - the leader ends leases, lets waiting items come due and moves budgets by
+//     commands, so that every replica, and the next leader, knows them.
+//
+// A group has one voter for now. Protocol, files and timings are those of a
+// group of several (docs/protocol.md 4, 9, 10).
 package coordinator
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
+	"fmt"
+	"io"
+	"io/fs"
 	"log/slog"
-	"math"
+	"os"
 	"path/filepath"
+	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
 	"github.com/hashicorp/raft-wal/types"
 
 	"salvor"
+	"salvor/api"
+	"salvor/coordinator/frontier"
 	"salvor/storage/durable"
 )
 
-// group is one Raft group on this node: the log, the snapshots, the machine
-// and the Raft object between them, which the watchdog may replace.
-type group[M machine] struct {
-	c     groupConfig[M]
-	log   *slog.Logger
-	state *state[M]
-	snaps *snapshots
-	fsm   *fsm[M]
-
-	mu   sync.RWMutex // held for reading by every use of raft and wal
-	raft *raft.Raft
-	wal  *logStore
-
-	notices chan bool // Raft's word on leadership; Raft blocks until it is read
-	leading chan bool // the newest of them
-	ended   chan struct{}
-	dirty   atomic.Bool
-	grown   atomic.Int64 // bytes of log since the newest snapshot
-	watch   *watchdog
-	window  *window
-	term    termGuard
-	stop    context.CancelFunc
-	loops   sync.WaitGroup
-	once    sync.Once // ended is closed
-}
-
-// groupConfig is what differs between one voter, a cluster and a test.
-type groupConfig[M machine] struct {
-	Dir     string
-	ID      raft.ServerID
-	Peers   []raft.Server // voters a new group begins with
-	Net     transport     // owned by the caller
-	Open    func(dir string) (M, error)
-	Timeout time.Duration // heartbeat and election (protocol 10)
-
+// Config says where a node lives. Only Dir is needed.
+type Config struct {
+	// Dir holds the node's log, snapshots and state. The caller holds the
+	// lock on it: one process at a time.
+	Dir string
+	// CacheBytes is Pebble's block cache; 0 is the frontier's default.
+	CacheBytes int64
+	// Logger takes what an operator may want to know; nil takes nothing.
+	Logger *slog.Logger
+	// Clock is the machine's when nil.
+	Clock Clock
+	// SnapshotBytes of log, or SnapshotEvery with changes, and a snapshot is
+	// taken. 0 is 32 MB and 60 s.
 	SnapshotBytes int64
 	SnapshotEvery time.Duration
-	TrailingLogs  uint64
-	SegmentSize   int
-	LogFS         types.VFS // nil is the operating system's
 
-	Clock   Clock
-	Logger  *slog.Logger
-	OnApply func()
-	OnStop  func(error)
+	logFS types.VFS // a test's
 }
 
-const (
-	// soloTimeout is safe with one voter: nobody else can be elected.
-	soloTimeout = 100 * time.Millisecond
-	// trailingLogs and maxInFlight keep #697 away: its precondition is a
-	// follower's uncommitted tail longer than the log kept behind a snapshot.
-	trailingLogs = 10240
-	// maxAppend entries of at most aimEntry bytes make 8 MB a message.
-	maxAppend   = 256
-	logSegment  = 16 << 20
-	neverByRaft = 10 * 365 * 24 * time.Hour
-)
-
-// startGroup opens everything and starts Raft. At return it may not lead yet.
-func startGroup[M machine](c groupConfig[M]) (*group[M], error) {
-	g := &group[M]{c: c, log: c.Logger, window: newWindow()}
-	g.notices, g.leading, g.ended = make(chan bool, 16), make(chan bool), make(chan struct{})
-	go g.heed()
-	g.watch = &watchdog{clock: c.Clock, trip: make(chan struct{}, 1)}
-	if err := g.open(); err != nil {
-		err = errors.Join(err, g.closeFiles())
-		g.once.Do(func() { close(g.ended) })
-		return nil, err
+func (c Config) withDefaults() Config {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	g.stop = cancel
-	g.loops.Go(func() { g.snapshotLoop(ctx) })
-	g.loops.Go(func() { g.watchLoop(ctx) })
-	return g, nil
-}
-
-// open opens snapshots and state, mends the state, then starts Raft on them.
-func (g *group[M]) open() (err error) {
-	if g.snaps, err = openSnapshots(filepath.Join(g.c.Dir, "snapshots")); err != nil {
-		return err
+	if c.Clock == nil {
+		c.Clock = systemClock{}
 	}
-	if g.state, err = openState(filepath.Join(g.c.Dir, "state"), g.c.Open); err != nil {
-		return err
+	if c.SnapshotBytes == 0 {
+		c.SnapshotBytes = 32 << 20
 	}
-	if err = g.catchUp(); err != nil {
-		return err
+	if c.SnapshotEvery == 0 {
+		c.SnapshotEvery = time.Minute
 	}
-	g.fsm = &fsm[M]{state: g.state, onApply: g.noteApplied, onStop: g.c.OnStop, restored: g.watch.restored}
-	return g.startRaft()
-}
-
-// catchUp restores the newest snapshot if the state is older: Raft trusts a
-// snapshot's index without looking and replays only what comes after it.
-func (g *group[M]) catchUp() error {
-	d, ok, err := g.snaps.newest()
-	if err != nil || !ok {
-		return err
-	}
-	m, done := g.state.use()
-	applied := m.AppliedIndex()
-	done()
-	if applied >= d.Applied {
-		return nil
-	}
-	g.log.Warn("state is older than its snapshot, restoring", "applied", applied, "snapshot", d.Applied)
-	_, r, err := g.snaps.Open(d.Raft.ID)
-	if err != nil {
-		return err
-	}
-	return errors.Join(g.state.restore(r), r.Close())
-}
-
-// startRaft opens the log and makes the Raft object. g.mu is held or not yet
-// shared.
-func (g *group[M]) startRaft() error {
-	dir := filepath.Join(g.c.Dir, "log")
-	if err := durable.MkdirAll(dir); err != nil {
-		return err
-	}
-	w, err := openLog(dir, g.c.LogFS, g.c.SegmentSize, raftLogger(g.log), g.c.OnStop)
-	if err != nil {
-		return err
-	}
-	g.wal = w
-	if err := errors.Join(g.checkLog(), g.keepTerm()); err != nil {
-		return err
-	}
-	net := slowHeartbeats{g.c.Net}
-	conf := g.raftConfig()
-	if err := g.bootstrap(conf, net); err != nil {
-		return err
-	}
-	if g.raft, err = raft.NewRaft(conf, g.fsm, w, w, g.snaps, net); err != nil {
-		return durable.Error(err, "start raft in", g.c.Dir)
-	}
-	return nil
-}
-
-// checkLog refuses a log that is shorter than the state: new entries would get
-// indexes the state believes it has applied, and would be lost.
-func (g *group[M]) checkLog() error {
-	last, err := g.wal.LastIndex()
-	if err != nil {
-		return durable.Error(err, "read log in", g.c.Dir)
-	}
-	d, _, err := g.snaps.newest()
-	if err != nil {
-		return err
-	}
-	m, done := g.state.use()
-	defer done()
-	if applied := m.AppliedIndex(); applied > max(last, d.Applied) {
-		return salvor.Errorf(salvor.Internal, "the log ends at entry %d, but the state has applied %d", last, applied).
-			WithHint("The directory %s was damaged or only partly copied; bring back the missing files.", g.c.Dir)
-	}
-	return nil
-}
-
-func (g *group[M]) raftConfig() *raft.Config {
-	c := raft.DefaultConfig()
-	c.LocalID = g.c.ID
-	c.Logger = raftLogger(g.log)
-	c.NotifyCh = g.notices
-	c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = g.c.Timeout, g.c.Timeout, g.c.Timeout
-	c.MaxAppendEntries = maxAppend
-	// Unbuffered: an entry in a buffer at shutdown would never be answered.
-	// Concurrent proposals share a log write all the same, since Raft takes
-	// from all senders that are waiting.
-	c.BatchApplyCh = false
-	c.TrailingLogs = g.c.TrailingLogs
-	// Snapshots are taken by snapshotLoop, by bytes and time (protocol 10).
-	c.SnapshotInterval, c.SnapshotThreshold = neverByRaft, math.MaxUint64
-	// The state is Pebble's and durable by itself; catchUp looked after it.
-	c.NoSnapshotRestoreOnStart = true
-	c.NoLegacyTelemetry = true
 	return c
 }
 
-// bootstrap writes the first configuration of a new group.
-func (g *group[M]) bootstrap(conf *raft.Config, net raft.Transport) error {
-	if len(g.c.Peers) == 0 {
-		return nil
+// Group is one Raft group as this node serves it: the coordinator of the hosts
+// the group owns.
+type Group struct {
+	replica *replica[*frontier.Machine]
+	net     *raft.InmemTransport
+	self    raft.Server
+	clock   Clock
+	time    groupClock
+	log     *slog.Logger
+
+	wake   *bell      // rings when there may be new work
+	crawls sync.Mutex // one CreateCrawl at a time
+	grants chan struct{}
+	jitter func() float64
+
+	mu     sync.Mutex
+	reign  *reign // this node's leadership; nil while it does not lead
+	fatal  error
+	change chan struct{} // closed and replaced when reign or fatal change
+
+	stop  context.CancelFunc
+	ended sync.WaitGroup
+	once  sync.Once
+	err   error // of Close
+}
+
+var _ api.Coordinator = (*Group)(nil)
+
+// Start opens the directory, or makes it, and returns a node that leads and
+// has applied everything its log holds.
+func Start(ctx context.Context, c Config) (*Group, error) {
+	c = c.withDefaults()
+	if c.Dir == "" {
+		return nil, salvor.Errorf(salvor.Invalid, "coordinator: no directory given")
 	}
-	old, err := raft.HasExistingState(g.wal, g.wal, g.snaps)
+	g, err := newGroup(c)
 	if err != nil {
-		return durable.Error(err, "start raft in", g.c.Dir)
+		return nil, fmt.Errorf("coordinator: start: %w", err)
 	}
-	if old {
-		return nil
+	if _, err := g.leader(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("coordinator: start: %w", err), g.Close(context.WithoutCancel(ctx)))
 	}
-	if err := raft.BootstrapCluster(conf, g.wal, g.wal, g.snaps, net, raft.Configuration{Servers: g.c.Peers}); err != nil {
-		return durable.Error(err, "start raft in", g.c.Dir)
-	}
-	return nil
+	return g, nil
 }
 
-// noteApplied counts what the next snapshot is due for.
-func (g *group[M]) noteApplied(_ int, bytes int64) {
-	g.dirty.Store(true)
-	g.grown.Add(bytes)
-	g.c.OnApply()
-}
-
-// use runs f with the present Raft object.
-func (g *group[M]) use(f func(r *raft.Raft) error) error {
-	g.mu.RLock()
-	defer g.mu.RUnlock()
-	if g.raft == nil {
-		return raft.ErrRaftShutdown
+func newGroup(c Config) (*Group, error) {
+	if err := durable.MkdirAll(c.Dir); err != nil {
+		return nil, err
 	}
-	return f(g.raft)
+	id, err := nodeID(c.Dir)
+	if err != nil {
+		return nil, err
+	}
+	g := &Group{
+		clock: c.Clock, log: c.Logger, wake: newBell(), jitter: randomShare,
+		self:   raft.Server{Suffrage: raft.Voter, ID: raft.ServerID(id), Address: raft.ServerAddress(id)},
+		grants: make(chan struct{}, 1), change: make(chan struct{}),
+	}
+	g.net = loopback(g.self.Address)
+	if g.replica, err = startReplica(g.replicaConfig(c)); err != nil {
+		return nil, errors.Join(err, g.net.Close())
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	g.stop = cancel
+	g.ended.Go(func() { g.govern(ctx) })
+	g.candidate()
+	return g, nil
 }
 
-// heed passes Raft's word on leadership on, the newest only. It never waits for
-// who reads it: Raft's main loop waits for this one, and the reader for Raft's
-// main loop. It ends after Raft.
-func (g *group[M]) heed() {
-	var word bool
-	var to chan bool // nil while there is nothing new
-	for {
-		select {
-		case word = <-g.notices:
-			to = g.leading
-		case to <- word:
-			to = nil
-		case <-g.ended:
-			return
-		}
+func (g *Group) replicaConfig(c Config) replicaConfig[*frontier.Machine] {
+	return replicaConfig[*frontier.Machine]{
+		Dir: c.Dir, ID: g.self.ID, Peers: []raft.Server{g.self}, Net: g.net, Timeout: soloTimeout,
+		Open: func(dir string) (*frontier.Machine, error) {
+			return frontier.Open(dir, frontier.Options{CacheBytes: c.CacheBytes})
+		},
+		SnapshotBytes: c.SnapshotBytes, SnapshotEvery: c.SnapshotEvery,
+		TrailingLogs: trailingLogs, SegmentSize: logSegment, LogFS: c.logFS,
+		Clock: c.Clock, Logger: c.Logger,
+		OnApply: g.wake.ring, OnStop: g.fail,
 	}
 }
 
-// stands is Raft's word on what this node is.
-func (g *group[M]) stands() raft.RaftState {
-	s := raft.Shutdown
-	_ = g.use(func(r *raft.Raft) error { s = r.State(); return nil })
-	return s
+// candidate spares the only voter the wait for a leader that cannot come: it
+// tells itself what a leader that hands over tells its heir. On a busy machine
+// the election timeout may have been faster; a leader that is told so steps
+// down, hence only a follower is told.
+func (g *Group) candidate() {
+	if g.replica.stands() != raft.Follower {
+		return
+	}
+	req := raft.TimeoutNowRequest{RPCHeader: raft.RPCHeader{
+		ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(g.self.ID), Addr: []byte(g.self.Address),
+	}}
+	var resp raft.TimeoutNowResponse
+	if err := g.net.TimeoutNow(g.self.ID, g.self.Address, &req, &resp); err != nil {
+		g.log.Debug("no early election", "error", err)
+	}
 }
 
-// close waits for the proposals under way, snapshots what changed, ends Raft
-// and closes the files. Later proposals fail. Without a snapshot, on a full
-// disk for one, nothing is lost: the next start applies more of the log.
-func (g *group[M]) close() error {
-	g.stop()
-	g.loops.Wait()
-	g.window.drain()
-	defer g.window.undrain()
-	if g.dirty.Load() && g.fsm.err() == nil {
-		if err := g.snapshot(); err != nil {
-			g.log.Warn("no snapshot at the end", "error", err)
-		}
+// nodeID is the node's own name in the group, drawn at its first start.
+func nodeID(dir string) (string, error) {
+	path := filepath.Join(dir, "node")
+	b, err := os.ReadFile(path)
+	if err == nil {
+		return strings.TrimSpace(string(b)), nil
 	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", durable.Error(err, "read", path)
+	}
+	var raw [8]byte
+	if _, err := rand.Read(raw[:]); err != nil {
+		return "", fmt.Errorf("name node: %w", err)
+	}
+	id := hex.EncodeToString(raw[:])
+	return id, durable.WriteFile(path, func(w io.Writer) error {
+		_, err := io.WriteString(w, id+"\n")
+		return err
+	})
+}
+
+// Close stops the loops, takes a snapshot of what changed and closes the
+// directory. Calls under way end first; later ones fail.
+func (g *Group) Close(context.Context) error {
+	g.once.Do(func() {
+		g.fail(errClosed)
+		g.stop()
+		g.ended.Wait()
+		g.err = errors.Join(g.replica.close(), g.net.Close())
+	})
+	return g.err
+}
+
+// fail ends the node's service: every call from now on gets err.
+func (g *Group) fail(err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	err := errors.Join(g.stopRaft(), g.closeFiles())
-	g.once.Do(func() { close(g.ended) })
-	return err
+	if g.fatal != nil {
+		return
+	}
+	g.fatal = err
+	if g.reign != nil {
+		g.reign.stop()
+	}
+	g.announce()
+	g.wake.ring()
 }
 
-// stopRaft ends Raft and its log. g.mu is held.
-func (g *group[M]) stopRaft() error {
-	if g.raft == nil {
-		return nil
-	}
-	err := g.raft.Shutdown().Error()
-	g.raft = nil
-	return err
+// failed is why the node serves no more; nil while it does.
+func (g *Group) failed() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.fatal
 }
 
-func (g *group[M]) closeFiles() error {
-	var err error
-	if g.wal != nil {
-		err = g.wal.Close()
-		g.wal = nil
+// announce tells everyone waiting for a change of leadership. g.mu is held.
+func (g *Group) announce() {
+	close(g.change)
+	g.change = make(chan struct{})
+}
+
+// leader waits until this node leads, and returns its reign.
+func (g *Group) leader(ctx context.Context) (*reign, error) {
+	for {
+		g.mu.Lock()
+		r, err, change := g.reign, g.fatal, g.change
+		g.mu.Unlock()
+		if err != nil {
+			return nil, err
+		}
+		if r != nil {
+			return r, nil
+		}
+		select {
+		case <-change:
+		case <-ctx.Done():
+			return nil, salvor.Errorf(salvor.Unavailable, "coordinator: no leader: %w", ctx.Err())
+		}
 	}
-	if g.state != nil {
-		err = errors.Join(err, g.state.close())
-		g.state = nil
-	}
-	return err
 }

@@ -18,18 +18,18 @@ const againEvery = 20 * time.Millisecond
 // meanwhile, until ctx ends or the node serves no more. A leader cut off from
 // its log for a moment is no reason to end a rescue. Where the outcome is
 // unknown, f is repeated only if that is harmless.
-func insist[T any](ctx context.Context, n *Node, harmless bool, f func() (T, error)) (T, error) {
+func insist[T any](ctx context.Context, g *Group, harmless bool, f func() (T, error)) (T, error) {
 	var zero T
 	for {
-		if _, err := n.leader(ctx); err != nil {
+		if _, err := g.leader(ctx); err != nil {
 			return zero, err
 		}
 		v, err := f()
 		if err == nil || !unled(err) && !(harmless && deposed(err)) {
 			return v, err
 		}
-		n.log.Debug("lost the lead, trying again", "error", err)
-		if !wait(ctx, n.clock, againEvery) {
+		g.log.Debug("lost the lead, trying again", "error", err)
+		if !wait(ctx, g.clock, againEvery) {
 			return zero, err
 		}
 	}
@@ -60,10 +60,10 @@ func harmless(e frontier.Envelope) bool {
 }
 
 // patiently repeats f while it fails and going holds.
-func (n *Node) patiently(ctx context.Context, going func() bool, f func() error) error {
+func (g *Group) patiently(ctx context.Context, going func() bool, f func() error) error {
 	for {
 		err := f()
-		if err == nil || !going() || !wait(ctx, n.clock, againEvery) {
+		if err == nil || !going() || !wait(ctx, g.clock, againEvery) {
 			return err
 		}
 	}

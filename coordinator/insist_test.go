@@ -13,7 +13,7 @@ import (
 )
 
 // depose makes the leader step down; alone it is elected again soon.
-func depose(t testing.TB, n *Node) {
+func depose(t testing.TB, n *Group) {
 	t.Helper()
 	req := raft.TimeoutNowRequest{RPCHeader: raft.RPCHeader{
 		ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(n.self.ID), Addr: []byte(n.self.Address),
@@ -25,7 +25,7 @@ func depose(t testing.TB, n *Node) {
 func TestLateNudgeDeposesNobody(t *testing.T) {
 	r := newRescue(t, startNode(t, t.TempDir()))
 	term := func() (term uint64) {
-		must(t, r.group.use(func(r *raft.Raft) error { term = r.CurrentTerm(); return nil }))
+		must(t, r.replica.use(func(r *raft.Raft) error { term = r.CurrentTerm(); return nil }))
 		return term
 	}
 	before := term()
@@ -46,7 +46,7 @@ func TestCallsOutliveALostLead(t *testing.T) {
 	go func() {
 		defer close(ended)
 		for time.Now().Before(until) {
-			depose(t, r.Node)
+			depose(t, r.Group)
 			time.Sleep(300 * time.Millisecond)
 		}
 		close(stop)

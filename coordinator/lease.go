@@ -24,25 +24,25 @@ const (
 
 // Lease implements api.Coordinator. It is woken by what is applied and by the
 // end of a host's block; it does not poll.
-func (n *Node) Lease(ctx context.Context, c api.Call, w api.Want) ([]api.Lease, error) {
+func (g *Group) Lease(ctx context.Context, c api.Call, w api.Want) ([]api.Lease, error) {
 	if w.Hosts <= 0 || w.Items <= 0 {
 		return nil, salvor.Errorf(salvor.Invalid, "coordinator: a lease of %d hosts with %d items", w.Hosts, w.Items)
 	}
 	w.Hosts = min(w.Hosts, mostHosts)
-	end := n.clock.Now().Add(w.Wait)
+	end := g.clock.Now().Add(w.Wait)
 	for {
-		rung := n.wake.next()
-		r, err := n.leader(ctx)
+		rung := g.wake.next()
+		r, err := g.leader(ctx)
 		if err != nil {
 			return nil, err
 		}
-		leases, err := n.grant(ctx, c, w)
-		left := end.Sub(n.clock.Now())
+		leases, err := g.grant(ctx, c, w)
+		left := end.Sub(g.clock.Now())
 		if err != nil || len(leases) > 0 || left <= 0 {
 			return leases, err
 		}
-		waitEither(ctx, n.clock, r.budgets.nextEnd(n.now(), min(left, mostWait)), rung)
-		if !wait(ctx, n.clock, min(end.Sub(n.clock.Now()), leastWait)) {
+		waitEither(ctx, g.clock, r.budgets.nextEnd(g.now(), min(left, mostWait)), rung)
+		if !wait(ctx, g.clock, min(end.Sub(g.clock.Now()), leastWait)) {
 			return nil, ctxError(ctx.Err())
 		}
 	}
@@ -50,24 +50,24 @@ func (n *Node) Lease(ctx context.Context, c api.Call, w api.Want) ([]api.Lease, 
 
 // grant picks hosts and proposes leases of them. One at a time: two that pick
 // from the same state would pick the same hosts.
-func (n *Node) grant(ctx context.Context, c api.Call, w api.Want) ([]api.Lease, error) {
+func (g *Group) grant(ctx context.Context, c api.Call, w api.Want) ([]api.Lease, error) {
 	select {
-	case n.grants <- struct{}{}:
-		defer func() { <-n.grants }()
+	case g.grants <- struct{}{}:
+		defer func() { <-g.grants }()
 	case <-ctx.Done():
 		return nil, ctxError(ctx.Err())
 	}
-	hosts, err := n.pick(w)
-	if err != nil || len(hosts) == 0 && !n.answered(c) {
+	hosts, err := g.pick(w)
+	if err != nil || len(hosts) == 0 && !g.answered(c) {
 		return nil, err
 	}
-	return commit[[]api.Lease](ctx, n, c, 0, &frontier.Grant{Session: c.Session, Hosts: hosts})
+	return commit[[]api.Lease](ctx, g, c, 0, &frontier.Grant{Session: c.Session, Hosts: hosts})
 }
 
 // answered says whether a call was granted something before: then it is
 // repeated though nothing is ready now, and gets the same again.
-func (n *Node) answered(c api.Call) bool {
-	m, done, err := n.group.state.lend()
+func (g *Group) answered(c api.Call) bool {
+	m, done, err := g.replica.state.lend()
 	if err != nil {
 		return false
 	}
@@ -76,8 +76,8 @@ func (n *Node) answered(c api.Call) bool {
 }
 
 // pick chooses from the hosts that are ready.
-func (n *Node) pick(w api.Want) ([]frontier.GrantHost, error) {
-	m, done, err := n.group.state.lend()
+func (g *Group) pick(w api.Want) ([]frontier.GrantHost, error) {
+	m, done, err := g.replica.state.lend()
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func (n *Node) pick(w api.Want) ([]frontier.GrantHost, error) {
 	}
 	var out []frontier.GrantHost
 	// The hosts a session has enough of are ready too, hence the longer list.
-	for _, h := range m.Ready(n.now(), w.Hosts+len(w.Not)) {
+	for _, h := range m.Ready(g.now(), w.Hosts+len(w.Not)) {
 		if len(out) == w.Hosts {
 			break
 		}
@@ -125,14 +125,14 @@ func worthwhile(h frontier.ReadyHost) bool {
 }
 
 // Extend implements api.Coordinator. Each piece judges its own range of leases.
-func (n *Node) Extend(ctx context.Context, c api.Call, h api.Holdings) (api.Renewal, error) {
+func (g *Group) Extend(ctx context.Context, c api.Call, h api.Holdings) (api.Renewal, error) {
 	pieces, err := extendPieces(c.Session, h)
 	if err != nil {
 		return api.Renewal{}, err
 	}
 	answers := make([]api.Renewal, len(pieces))
-	err = n.each(ctx, len(pieces), func(ctx context.Context, i int) (err error) {
-		answers[i], err = commit[api.Renewal](ctx, n, c, i, &pieces[i])
+	err = g.each(ctx, len(pieces), func(ctx context.Context, i int) (err error) {
+		answers[i], err = commit[api.Renewal](ctx, g, c, i, &pieces[i])
 		return err
 	})
 	if err != nil {

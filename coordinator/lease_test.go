@@ -52,7 +52,7 @@ func TestSilentSessionLosesItsLease(t *testing.T) {
 func TestInheritedLeaseIsDatedFromTheReign(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
-		start := func() *Node {
+		start := func() *Group {
 			n, err := Start(t.Context(), Config{Dir: dir, CacheBytes: 32 << 20})
 			must(t, err)
 			return n
@@ -63,7 +63,7 @@ func TestInheritedLeaseIsDatedFromTheReign(t *testing.T) {
 		l := r.lease(api.Want{Hosts: 1, Items: 5})[0]
 		must(t, n.Close(t.Context()))
 		time.Sleep(time.Hour) // the new leader does not know how long it was away
-		r.Node = start()
+		r.Group = start()
 		defer r.Close(t.Context())
 		time.Sleep(salvor.LeaseTTL + leaseGrace - time.Second)
 		if r.totals().Leased != 5 {
@@ -269,7 +269,7 @@ func TestRepeatsOutliveARestart(t *testing.T) {
 	first := ask()
 	must(t, r.change1(t.Context(), &frontier.SetBudget{Crawl: r.crawl.ID, Host: "a.example", Rate: new(salvor.Pace)}))
 	before := r.totals()
-	r.Node = restart(t, r.Node, dir)
+	r.Group = restart(t, r.Group, dir)
 	if diff := cmp.Diff(first, ask()); diff != "" {
 		t.Error(diff)
 	}

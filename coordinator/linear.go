@@ -15,7 +15,7 @@ import (
 // leadership confirmed, and what was committed at the call applied here. With
 // one voter nobody else can lead, and every answered call was applied before
 // it was answered, so nothing is asked.
-func (g *group[M]) linearize(ctx context.Context) error {
+func (g *replica[M]) linearize(ctx context.Context) error {
 	var term, commit uint64
 	var voters int
 	err := g.use(func(r *raft.Raft) error {

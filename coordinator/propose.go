@@ -58,7 +58,7 @@ func (w *window) undrain() { w.entries.Release(maxInFlight) }
 
 // propose commits one entry and returns what the machine said to it. It waits
 // for the answer even when ctx ends meanwhile: an outcome is never guessed.
-func (g *group[M]) propose(ctx context.Context, data []byte) (any, error) {
+func (g *replica[M]) propose(ctx context.Context, data []byte) (any, error) {
 	if len(data) > maxEntry {
 		return nil, salvor.Errorf(salvor.Invalid, "a command of %d bytes, at most %d are allowed", len(data), maxEntry)
 	}
@@ -88,7 +88,7 @@ func (g *group[M]) propose(ctx context.Context, data []byte) (any, error) {
 }
 
 // barrier returns once everything up to its own index was applied here.
-func (g *group[M]) barrier(ctx context.Context) (index uint64, err error) {
+func (g *replica[M]) barrier(ctx context.Context) (index uint64, err error) {
 	err = g.ask(ctx, func(r *raft.Raft) raft.Future {
 		f := r.Barrier(enqueueTime)
 		return indexed{f, &index}
@@ -111,11 +111,11 @@ func (i indexed) Error() error {
 }
 
 // verify returns once a majority said that this node leads.
-func (g *group[M]) verify(ctx context.Context) error {
+func (g *replica[M]) verify(ctx context.Context) error {
 	return g.ask(ctx, func(r *raft.Raft) raft.Future { return r.VerifyLeader() })
 }
 
-func (g *group[M]) ask(ctx context.Context, what func(*raft.Raft) raft.Future) error {
+func (g *replica[M]) ask(ctx context.Context, what func(*raft.Raft) raft.Future) error {
 	if err := g.window.enter(ctx, 0); err != nil {
 		return ctxError(err)
 	}

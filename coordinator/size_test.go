@@ -16,13 +16,13 @@ import (
 )
 
 // logged reads the sizes of a node's log from an index on.
-func logged(t *testing.T, n *Node, from uint64) (most int, next uint64) {
+func logged(t *testing.T, n *Group, from uint64) (most int, next uint64) {
 	t.Helper()
-	last, err := n.group.wal.LastIndex()
+	last, err := n.replica.wal.LastIndex()
 	must(t, err)
 	for i := from; i <= last; i++ {
 		var l raft.Log
-		must(t, n.group.wal.GetLog(i, &l))
+		must(t, n.replica.wal.GetLog(i, &l))
 		most = max(most, len(l.Data))
 	}
 	return most, last + 1
@@ -32,7 +32,7 @@ func logged(t *testing.T, n *Node, from uint64) (most int, next uint64) {
 // entry is above the limit, and no call is refused for it (protocol 9).
 func TestEntriesStaySmall(t *testing.T) {
 	r := newRescue(t, startNode(t, t.TempDir()))
-	_, from := logged(t, r.Node, 1)
+	_, from := logged(t, r.Group, 1)
 	calls := largestCalls(t, r)
 	for _, name := range slices.Sorted(maps.Keys(calls)) {
 		t.Run(name, func(t *testing.T) {
@@ -40,7 +40,7 @@ func TestEntriesStaySmall(t *testing.T) {
 				t.Errorf("refused: %v", err)
 			}
 			var most int
-			most, from = logged(t, r.Node, from)
+			most, from = logged(t, r.Group, from)
 			if most > maxEntry {
 				t.Errorf("an entry of %d bytes", most)
 			}

@@ -65,14 +65,14 @@ func robotsSize(r *api.Robots) int { return 32 + len(r.Origin) + len(r.Rules) }
 const piecesAtOnce = 16
 
 // each runs f for 0..count-1, some at once; the first error ends it.
-func (n *Node) each(ctx context.Context, count int, f func(ctx context.Context, i int) error) error {
+func (g *Group) each(ctx context.Context, count int, f func(ctx context.Context, i int) error) error {
 	if count == 1 {
 		return f(ctx, 0)
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(piecesAtOnce)
+	all, ctx := errgroup.WithContext(ctx)
+	all.SetLimit(piecesAtOnce)
 	for i := range count {
-		g.Go(func() error { return f(ctx, i) })
+		all.Go(func() error { return f(ctx, i) })
 	}
-	return g.Wait()
+	return all.Wait()
 }

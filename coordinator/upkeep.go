@@ -16,7 +16,7 @@ const upkeepEvery = time.Second
 
 // snapshotLoop takes a snapshot when the log grew by SnapshotBytes, or
 // SnapshotEvery passed with changes (protocol 10).
-func (g *group[M]) snapshotLoop(ctx context.Context) {
+func (g *replica[M]) snapshotLoop(ctx context.Context) {
 	last := g.c.Clock.Now()
 	for wait(ctx, g.c.Clock, upkeepEvery) {
 		now := g.c.Clock.Now()
@@ -34,7 +34,7 @@ func (g *group[M]) snapshotLoop(ctx context.Context) {
 
 // snapshot takes one now. Marks are cleared first: what is applied while it
 // runs belongs to the next.
-func (g *group[M]) snapshot() error {
+func (g *replica[M]) snapshot() error {
 	g.dirty.Store(false)
 	grown := g.grown.Swap(0)
 	err := g.use(func(r *raft.Raft) error { return r.Snapshot().Error() })
@@ -48,7 +48,7 @@ func (g *group[M]) snapshot() error {
 // endIfFull ends the node when a snapshot found no room, which Raft tells as
 // text only: Pebble would try to flush for ever, and soon nothing more would be
 // applied. Other errors may pass, and the log has everything.
-func (g *group[M]) endIfFull() {
+func (g *replica[M]) endIfFull() {
 	if err := g.snaps.trouble(); full(err) {
 		g.c.OnStop(durable.Error(err, "write snapshot in", g.c.Dir))
 	}
@@ -101,7 +101,7 @@ func (w *watchdog) restored() {
 	}
 }
 
-func (g *group[M]) watchLoop(ctx context.Context) {
+func (g *replica[M]) watchLoop(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -122,7 +122,7 @@ func (g *group[M]) watchLoop(ctx context.Context) {
 // Raft answers no future that is under way when it is shut down, hence the
 // window is emptied first. It empties: a leader cut off from its followers
 // steps down and answers.
-func (g *group[M]) rebuild() error {
+func (g *replica[M]) rebuild() error {
 	g.window.drain()
 	defer g.window.undrain()
 	g.mu.Lock()

@@ -9,17 +9,17 @@ import (
 )
 
 // read lends the machine for a linearizable read.
-func (n *Node) read(ctx context.Context) (m *frontier.Machine, done func(), err error) {
-	_, err = insist(ctx, n, true, func() (struct{}, error) { return struct{}{}, n.group.linearize(ctx) })
+func (g *Group) read(ctx context.Context) (m *frontier.Machine, done func(), err error) {
+	_, err = insist(ctx, g, true, func() (struct{}, error) { return struct{}{}, g.replica.linearize(ctx) })
 	if err != nil {
 		return nil, nil, err
 	}
-	return n.group.state.lend()
+	return g.replica.state.lend()
 }
 
 // look reads one thing.
-func look[T any](ctx context.Context, n *Node, f func(m *frontier.Machine) (T, error)) (T, error) {
-	m, done, err := n.read(ctx)
+func look[T any](ctx context.Context, g *Group, f func(m *frontier.Machine) (T, error)) (T, error) {
+	m, done, err := g.read(ctx)
 	if err != nil {
 		var zero T
 		return zero, err
@@ -29,24 +29,24 @@ func look[T any](ctx context.Context, n *Node, f func(m *frontier.Machine) (T, e
 }
 
 // Crawl implements api.View.
-func (n *Node) Crawl(ctx context.Context, id salvor.CrawlID) (api.Crawl, error) {
-	return look(ctx, n, func(m *frontier.Machine) (api.Crawl, error) { return m.Crawl(id) })
+func (g *Group) Crawl(ctx context.Context, id salvor.CrawlID) (api.Crawl, error) {
+	return look(ctx, g, func(m *frontier.Machine) (api.Crawl, error) { return m.Crawl(id) })
 }
 
 // Crawls implements api.View.
-func (n *Node) Crawls(ctx context.Context) ([]api.Crawl, error) {
-	return look(ctx, n, func(m *frontier.Machine) ([]api.Crawl, error) { return m.Crawls() })
+func (g *Group) Crawls(ctx context.Context) ([]api.Crawl, error) {
+	return look(ctx, g, func(m *frontier.Machine) ([]api.Crawl, error) { return m.Crawls() })
 }
 
 // Totals implements api.View.
-func (n *Node) Totals(ctx context.Context, id salvor.CrawlID) (api.Totals, error) {
-	return look(ctx, n, func(m *frontier.Machine) (api.Totals, error) { return m.Totals(id) })
+func (g *Group) Totals(ctx context.Context, id salvor.CrawlID) (api.Totals, error) {
+	return look(ctx, g, func(m *frontier.Machine) (api.Totals, error) { return m.Totals(id) })
 }
 
 // Hosts implements api.View. The ends of blocks are in wall time.
-func (n *Node) Hosts(ctx context.Context, id salvor.CrawlID, limit int) ([]api.Host, error) {
-	list, err := look(ctx, n, func(m *frontier.Machine) ([]api.Host, error) { return m.Hosts(id, limit) })
-	ahead := n.ahead()
+func (g *Group) Hosts(ctx context.Context, id salvor.CrawlID, limit int) ([]api.Host, error) {
+	list, err := look(ctx, g, func(m *frontier.Machine) ([]api.Host, error) { return m.Hosts(id, limit) })
+	ahead := g.ahead()
 	for i := range list {
 		if b := &list[i].Blocked; *b != 0 {
 			*b -= ahead
@@ -56,43 +56,43 @@ func (n *Node) Hosts(ctx context.Context, id salvor.CrawlID, limit int) ([]api.H
 }
 
 // Types implements api.View.
-func (n *Node) Types(ctx context.Context, id salvor.CrawlID) (map[string]api.Count, error) {
-	return look(ctx, n, func(m *frontier.Machine) (map[string]api.Count, error) { return m.Types(id) })
+func (g *Group) Types(ctx context.Context, id salvor.CrawlID) (map[string]api.Count, error) {
+	return look(ctx, g, func(m *frontier.Machine) (map[string]api.Count, error) { return m.Types(id) })
 }
 
 // Codes implements api.View.
-func (n *Node) Codes(ctx context.Context, id salvor.CrawlID) (map[int]api.Count, error) {
-	return look(ctx, n, func(m *frontier.Machine) (map[int]api.Count, error) { return m.Codes(id) })
+func (g *Group) Codes(ctx context.Context, id salvor.CrawlID) (map[int]api.Count, error) {
+	return look(ctx, g, func(m *frontier.Machine) (map[int]api.Count, error) { return m.Codes(id) })
 }
 
 // Reasons implements api.View.
-func (n *Node) Reasons(ctx context.Context, id salvor.CrawlID) (map[api.Reason]int64, error) {
-	return look(ctx, n, func(m *frontier.Machine) (map[api.Reason]int64, error) { return m.Reasons(id) })
+func (g *Group) Reasons(ctx context.Context, id salvor.CrawlID) (map[api.Reason]int64, error) {
+	return look(ctx, g, func(m *frontier.Machine) (map[api.Reason]int64, error) { return m.Reasons(id) })
 }
 
 // Lookup implements api.View.
-func (n *Node) Lookup(ctx context.Context, id salvor.CrawlID, host string, k salvor.Key) (api.Known, error) {
-	return look(ctx, n, func(m *frontier.Machine) (api.Known, error) { return m.Lookup(id, host, k) })
+func (g *Group) Lookup(ctx context.Context, id salvor.CrawlID, host string, k salvor.Key) (api.Known, error) {
+	return look(ctx, g, func(m *frontier.Machine) (api.Known, error) { return m.Lookup(id, host, k) })
 }
 
 // Walk implements api.View. It ends when the node is closed.
-func (n *Node) Walk(ctx context.Context, id salvor.CrawlID, outcomes []salvor.Outcome, f func(api.Known) error) error {
+func (g *Group) Walk(ctx context.Context, id salvor.CrawlID, outcomes []salvor.Outcome, f func(api.Known) error) error {
 	going := func(k api.Known) error {
-		if err := n.failed(); err != nil {
+		if err := g.failed(); err != nil {
 			return err
 		}
 		return f(k)
 	}
-	_, err := look(ctx, n, func(m *frontier.Machine) (struct{}, error) { return struct{}{}, m.Walk(ctx, id, outcomes, going) })
+	_, err := look(ctx, g, func(m *frontier.Machine) (struct{}, error) { return struct{}{}, m.Walk(ctx, id, outcomes, going) })
 	return err
 }
 
 // Segments implements api.View.
-func (n *Node) Segments(ctx context.Context) ([]api.Segment, error) {
-	return look(ctx, n, func(m *frontier.Machine) ([]api.Segment, error) { return m.Segments() })
+func (g *Group) Segments(ctx context.Context) ([]api.Segment, error) {
+	return look(ctx, g, func(m *frontier.Machine) ([]api.Segment, error) { return m.Segments() })
 }
 
 // Robots implements api.View.
-func (n *Node) Robots(ctx context.Context, id salvor.CrawlID, host string) ([]api.Robots, error) {
-	return look(ctx, n, func(m *frontier.Machine) ([]api.Robots, error) { return m.Robots(id, host) })
+func (g *Group) Robots(ctx context.Context, id salvor.CrawlID, host string) ([]api.Robots, error) {
+	return look(ctx, g, func(m *frontier.Machine) ([]api.Robots, error) { return m.Robots(id, host) })
 }

@@ -32,7 +32,7 @@ import (
 // workers on it.
 type hall struct {
 	t     *testing.T
-	node  *coordinator.Node
+	node  *coordinator.Group
 	crawl api.Crawl
 	scope *scope.Scope
 }
@@ -199,7 +199,7 @@ func TestBudgetAtTheServer(t *testing.T) {
 // hoarder is a coordinator that is deaf to what was captured until it is told
 // otherwise.
 type hoarder struct {
-	*coordinator.Node
+	*coordinator.Group
 	gate chan struct{}
 }
 
@@ -207,7 +207,7 @@ func (h *hoarder) Settle(ctx context.Context, c api.Call, s api.Settlement) erro
 	if len(s.Robots) == 0 {
 		<-h.gate
 	}
-	return h.Node.Settle(ctx, c, s)
+	return h.Group.Settle(ctx, c, s)
 }
 
 // pagesOnce serves n pages and counts how often each is asked for.

@@ -38,7 +38,7 @@ type rescue struct {
 	away     bool          // it did not answer when this run began
 	second   storage.Store // filled behind the first; nil: none
 	copied   mirror.Done   // what the second holds; guarded by mu
-	node     *coordinator.Node
+	node     *coordinator.Group
 	crawl    api.Crawl
 	memory   memory // what the state directory remembers beside the frontier
 	moves    *moves

@@ -1,0 +1,300 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"github.com/hashicorp/raft-wal/types"
+
+	"salvor"
+	"salvor/storage/durable"
+)
+
+// replica is this node's copy of one Raft group: the log, the snapshots, the machine
+// and the Raft object between them, which the watchdog may replace.
+type replica[M machine] struct {
+	c     replicaConfig[M]
+	log   *slog.Logger
+	state *state[M]
+	snaps *snapshots
+	fsm   *fsm[M]
+
+	mu   sync.RWMutex // held for reading by every use of raft and wal
+	raft *raft.Raft
+	wal  *logStore
+
+	notices chan bool // Raft's word on leadership; Raft blocks until it is read
+	leading chan bool // the newest of them
+	ended   chan struct{}
+	dirty   atomic.Bool
+	grown   atomic.Int64 // bytes of log since the newest snapshot
+	watch   *watchdog
+	window  *window
+	term    termGuard
+	stop    context.CancelFunc
+	loops   sync.WaitGroup
+	once    sync.Once // ended is closed
+}
+
+// replicaConfig is what differs between one voter, a cluster and a test.
+type replicaConfig[M machine] struct {
+	Dir     string
+	ID      raft.ServerID
+	Peers   []raft.Server // voters a new group begins with
+	Net     transport     // owned by the caller
+	Open    func(dir string) (M, error)
+	Timeout time.Duration // heartbeat and election (protocol 10)
+
+	SnapshotBytes int64
+	SnapshotEvery time.Duration
+	TrailingLogs  uint64
+	SegmentSize   int
+	LogFS         types.VFS // nil is the operating system's
+
+	Clock   Clock
+	Logger  *slog.Logger
+	OnApply func()
+	OnStop  func(error)
+}
+
+const (
+	// soloTimeout is safe with one voter: nobody else can be elected.
+	soloTimeout = 100 * time.Millisecond
+	// trailingLogs and maxInFlight keep #697 away: its precondition is a
+	// follower's uncommitted tail longer than the log kept behind a snapshot.
+	trailingLogs = 10240
+	// maxAppend entries of at most aimEntry bytes make 8 MB a message.
+	maxAppend   = 256
+	logSegment  = 16 << 20
+	neverByRaft = 10 * 365 * 24 * time.Hour
+)
+
+// startReplica opens everything and starts Raft. At return it may not lead yet.
+func startReplica[M machine](c replicaConfig[M]) (*replica[M], error) {
+	g := &replica[M]{c: c, log: c.Logger, window: newWindow()}
+	g.notices, g.leading, g.ended = make(chan bool, 16), make(chan bool), make(chan struct{})
+	go g.heed()
+	g.watch = &watchdog{clock: c.Clock, trip: make(chan struct{}, 1)}
+	if err := g.open(); err != nil {
+		err = errors.Join(err, g.closeFiles())
+		g.once.Do(func() { close(g.ended) })
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	g.stop = cancel
+	g.loops.Go(func() { g.snapshotLoop(ctx) })
+	g.loops.Go(func() { g.watchLoop(ctx) })
+	return g, nil
+}
+
+// open opens snapshots and state, mends the state, then starts Raft on them.
+func (g *replica[M]) open() (err error) {
+	if g.snaps, err = openSnapshots(filepath.Join(g.c.Dir, "snapshots")); err != nil {
+		return err
+	}
+	if g.state, err = openState(filepath.Join(g.c.Dir, "state"), g.c.Open); err != nil {
+		return err
+	}
+	if err = g.catchUp(); err != nil {
+		return err
+	}
+	g.fsm = &fsm[M]{state: g.state, onApply: g.noteApplied, onStop: g.c.OnStop, restored: g.watch.restored}
+	return g.startRaft()
+}
+
+// catchUp restores the newest snapshot if the state is older: Raft trusts a
+// snapshot's index without looking and replays only what comes after it.
+func (g *replica[M]) catchUp() error {
+	d, ok, err := g.snaps.newest()
+	if err != nil || !ok {
+		return err
+	}
+	m, done := g.state.use()
+	applied := m.AppliedIndex()
+	done()
+	if applied >= d.Applied {
+		return nil
+	}
+	g.log.Warn("state is older than its snapshot, restoring", "applied", applied, "snapshot", d.Applied)
+	_, r, err := g.snaps.Open(d.Raft.ID)
+	if err != nil {
+		return err
+	}
+	return errors.Join(g.state.restore(r), r.Close())
+}
+
+// startRaft opens the log and makes the Raft object. g.mu is held or not yet
+// shared.
+func (g *replica[M]) startRaft() error {
+	dir := filepath.Join(g.c.Dir, "log")
+	if err := durable.MkdirAll(dir); err != nil {
+		return err
+	}
+	w, err := openLog(dir, g.c.LogFS, g.c.SegmentSize, raftLogger(g.log), g.c.OnStop)
+	if err != nil {
+		return err
+	}
+	g.wal = w
+	if err := errors.Join(g.checkLog(), g.keepTerm()); err != nil {
+		return err
+	}
+	net := slowHeartbeats{g.c.Net}
+	conf := g.raftConfig()
+	if err := g.bootstrap(conf, net); err != nil {
+		return err
+	}
+	if g.raft, err = raft.NewRaft(conf, g.fsm, w, w, g.snaps, net); err != nil {
+		return durable.Error(err, "start raft in", g.c.Dir)
+	}
+	return nil
+}
+
+// checkLog refuses a log that is shorter than the state: new entries would get
+// indexes the state believes it has applied, and would be lost.
+func (g *replica[M]) checkLog() error {
+	last, err := g.wal.LastIndex()
+	if err != nil {
+		return durable.Error(err, "read log in", g.c.Dir)
+	}
+	d, _, err := g.snaps.newest()
+	if err != nil {
+		return err
+	}
+	m, done := g.state.use()
+	defer done()
+	if applied := m.AppliedIndex(); applied > max(last, d.Applied) {
+		return salvor.Errorf(salvor.Internal, "the log ends at entry %d, but the state has applied %d", last, applied).
+			WithHint("The directory %s was damaged or only partly copied; bring back the missing files.", g.c.Dir)
+	}
+	return nil
+}
+
+func (g *replica[M]) raftConfig() *raft.Config {
+	c := raft.DefaultConfig()
+	c.LocalID = g.c.ID
+	c.Logger = raftLogger(g.log)
+	c.NotifyCh = g.notices
+	c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = g.c.Timeout, g.c.Timeout, g.c.Timeout
+	c.MaxAppendEntries = maxAppend
+	// Unbuffered: an entry in a buffer at shutdown would never be answered.
+	// Concurrent proposals share a log write all the same, since Raft takes
+	// from all senders that are waiting.
+	c.BatchApplyCh = false
+	c.TrailingLogs = g.c.TrailingLogs
+	// Snapshots are taken by snapshotLoop, by bytes and time (protocol 10).
+	c.SnapshotInterval, c.SnapshotThreshold = neverByRaft, math.MaxUint64
+	// The state is Pebble's and durable by itself; catchUp looked after it.
+	c.NoSnapshotRestoreOnStart = true
+	c.NoLegacyTelemetry = true
+	return c
+}
+
+// bootstrap writes the first configuration of a new group.
+func (g *replica[M]) bootstrap(conf *raft.Config, net raft.Transport) error {
+	if len(g.c.Peers) == 0 {
+		return nil
+	}
+	old, err := raft.HasExistingState(g.wal, g.wal, g.snaps)
+	if err != nil {
+		return durable.Error(err, "start raft in", g.c.Dir)
+	}
+	if old {
+		return nil
+	}
+	if err := raft.BootstrapCluster(conf, g.wal, g.wal, g.snaps, net, raft.Configuration{Servers: g.c.Peers}); err != nil {
+		return durable.Error(err, "start raft in", g.c.Dir)
+	}
+	return nil
+}
+
+// noteApplied counts what the next snapshot is due for.
+func (g *replica[M]) noteApplied(_ int, bytes int64) {
+	g.dirty.Store(true)
+	g.grown.Add(bytes)
+	g.c.OnApply()
+}
+
+// use runs f with the present Raft object.
+func (g *replica[M]) use(f func(r *raft.Raft) error) error {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	if g.raft == nil {
+		return raft.ErrRaftShutdown
+	}
+	return f(g.raft)
+}
+
+// heed passes Raft's word on leadership on, the newest only. It never waits for
+// who reads it: Raft's main loop waits for this one, and the reader for Raft's
+// main loop. It ends after Raft.
+func (g *replica[M]) heed() {
+	var word bool
+	var to chan bool // nil while there is nothing new
+	for {
+		select {
+		case word = <-g.notices:
+			to = g.leading
+		case to <- word:
+			to = nil
+		case <-g.ended:
+			return
+		}
+	}
+}
+
+// stands is Raft's word on what this node is.
+func (g *replica[M]) stands() raft.RaftState {
+	s := raft.Shutdown
+	_ = g.use(func(r *raft.Raft) error { s = r.State(); return nil })
+	return s
+}
+
+// close waits for the proposals under way, snapshots what changed, ends Raft
+// and closes the files. Later proposals fail. Without a snapshot, on a full
+// disk for one, nothing is lost: the next start applies more of the log.
+func (g *replica[M]) close() error {
+	g.stop()
+	g.loops.Wait()
+	g.window.drain()
+	defer g.window.undrain()
+	if g.dirty.Load() && g.fsm.err() == nil {
+		if err := g.snapshot(); err != nil {
+			g.log.Warn("no snapshot at the end", "error", err)
+		}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	err := errors.Join(g.stopRaft(), g.closeFiles())
+	g.once.Do(func() { close(g.ended) })
+	return err
+}
+
+// stopRaft ends Raft and its log. g.mu is held.
+func (g *replica[M]) stopRaft() error {
+	if g.raft == nil {
+		return nil
+	}
+	err := g.raft.Shutdown().Error()
+	g.raft = nil
+	return err
+}
+
+func (g *replica[M]) closeFiles() error {
+	var err error
+	if g.wal != nil {
+		err = g.wal.Close()
+		g.wal = nil
+	}
+	if g.state != nil {
+		err = errors.Join(err, g.state.close())
+		g.state = nil
+	}
+	return err
+}
