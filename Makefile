@@ -5,7 +5,7 @@ FUZZTIME ?= 30s
 CHECKERS := .cache/checkers
 MINIO    := .cache/minio
 
-.PHONY: build test lint unit s3 e2e-short e2e bench bench-peer fuzz checkers minio clean
+.PHONY: build test lint unit s3 e2e-short e2e bench bench-peer fuzz generate checkers minio clean
 
 build: ## a static binary in bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/salvor ./cmd/salvor
@@ -42,6 +42,9 @@ bench-peer: build ## wget --warc-file and salvor on the same site; results in be
 
 fuzz: ## every fuzz target for FUZZTIME
 	GO=$(GO) e2e/check/fuzz.sh $(FUZZTIME)
+
+generate: ## api/pb from the schema; needs protoc (Debian: protobuf-compiler)
+	GO=$(GO) $(GO) generate ./api/proto
 
 checkers: ## warcio and pywb, from PyPI
 	@e2e/check/install.sh $(CHECKERS)

@@ -145,6 +145,7 @@ type Want struct {
 	Items int            // items a lease at most
 	Wait  time.Duration  // how long to wait for work
 	Not   []string       // hosts the session has enough of: no lease of these
+	Idle  bool           // the session has nothing left to start
 }
 
 // Lease is a time-limited right to fetch a slice of one host's queue.
@@ -172,6 +173,15 @@ type Holdings struct {
 	// one call at a time, so that this is exact.
 	Seen   salvor.LeaseID
 	Leases []Extension
+	// Unstarted is how much of its leases the session has not begun. It may be
+	// asked to share that with one that has nothing to do.
+	Unstarted []Slice
+}
+
+// Slice is a part of a lease.
+type Slice struct {
+	Lease salvor.LeaseID
+	Items int
 }
 
 // Renewal answers Extend.
@@ -179,6 +189,11 @@ type Renewal struct {
 	Granted []Extension      // leases that go on, with the pace each may use
 	Lost    []salvor.LeaseID // leases the coordinator no longer knows
 	Struck  []salvor.Key     // items settled by somebody else meanwhile
+	// Recalled are items that others wait for: so many of a lease's unstarted
+	// ones, those that would start last, are to be postponed now (VerbPostpone
+	// without Retry). Who has started them by now, or knows nothing of this,
+	// keeps them.
+	Recalled []Slice
 }
 
 // Settlement reports outcomes, retries and returns of one crawl.
@@ -325,6 +340,30 @@ type Host struct {
 	Booked  salvor.Pace
 	Blocked int64 // Unix ms until which nothing is granted; 0 not
 	Note    string
+	Group   string // of merged hosts, whose budget it is; "" the host's own
+}
+
+// HostGroup is a budget group of several hosts: what they share a rate, a
+// ceiling and a block of, such as the hosts of one server (protocol 2).
+type HostGroup struct {
+	Name  string         // at most 255 bytes
+	Hosts []string       // at most 500; a host is in one group at most
+	Crawl salvor.CrawlID // whose start rate a host gets that nobody offered yet
+	Share salvor.Pace    // the part of the budget that this Raft group may use; 0 all of it
+}
+
+// Budgets merges hosts. A Raft group has those of its own hosts only; where a
+// budget group spans several, their shares are set one by one, and raised only
+// when what they are raised by was given up elsewhere a lease time ago.
+type Budgets interface {
+	// MergeHosts makes a group, or gives it other hosts; without hosts it is
+	// dissolved. Who joins brings its limits if they are stricter, who leaves
+	// keeps the group's.
+	MergeHosts(ctx context.Context, g HostGroup) error
+	// SetShare changes the Share of a group.
+	SetShare(ctx context.Context, name string, share salvor.Pace) error
+	// HostGroups lists the groups by name.
+	HostGroups(ctx context.Context) ([]HostGroup, error)
 }
 
 // Known is everything the frontier knows of an item. URL, Via and Hop.Path of
