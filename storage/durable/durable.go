@@ -37,9 +37,19 @@ const TempSuffix = ".salvor-tmp"
 // WriteFile writes a file atomically and durably, replacing what was there.
 // When write fails nothing changes and its error is returned as it is.
 func WriteFile(path string, write func(io.Writer) error) error {
+	return writeFile(path, 0o644, write)
+}
+
+// WritePrivate is WriteFile for secrets: at no moment can anybody but the
+// owner read the file.
+func WritePrivate(path string, write func(io.Writer) error) error {
+	return writeFile(path, 0o600, write)
+}
+
+func writeFile(path string, mode fs.FileMode, write func(io.Writer) error) error {
 	dir, name := filepath.Split(path)
 	tmp := filepath.Join(dir, fmt.Sprintf(".%s.%08x%s", name, rand.Uint32(), TempSuffix))
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
 	if err != nil {
 		return Error(err, "create", path)
 	}

@@ -32,6 +32,30 @@ func TestWriteFileReplaces(t *testing.T) {
 	}
 }
 
+func TestWritePrivate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ca.key")
+	if err := os.WriteFile(path, []byte("old"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	err := WritePrivate(path, func(w io.Writer) error {
+		tmp, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".*"+TempSuffix))
+		if len(tmp) != 1 {
+			t.Fatalf("unfinished files: %v", tmp)
+		}
+		if st, err := os.Stat(tmp[0]); err != nil || st.Mode().Perm() != 0o600 {
+			t.Errorf("the unfinished file has mode %v (%v)", st.Mode(), err)
+		}
+		_, err := io.WriteString(w, "secret")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st, err := os.Stat(path); err != nil || st.Mode().Perm() != 0o600 {
+		t.Errorf("the file has mode %v (%v)", st.Mode(), err)
+	}
+}
+
 // A writer that fails half-way, even after more than a buffer full, leaves the
 // old file and nothing else.
 func TestWriteFileFailureChangesNothing(t *testing.T) {
