@@ -59,6 +59,9 @@ type Info struct {
 	// SHA256 is known after Put; elsewhere only where the Store keeps it.
 	// The zero value means unknown: ask Checksum.
 	SHA256 [32]byte
+	// Claimed says that SHA256 is its writer's word alone: the Store keeps no
+	// checksum of the whole object that stands behind it.
+	Claimed bool
 	// Existed says that Put found the same content there already.
 	Existed bool
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/xml"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -19,7 +20,14 @@ import (
 // without keys: it tries again, and a lost answer after a success is a success.
 // client must end requests that hang, as the one of HTTPClient does.
 func UploadPresigned(ctx context.Context, client *http.Client, p *PresignedPut, b storage.Blob) (storage.Info, error) {
-	return uploadPresigned(ctx, client, p, b, 2*time.Minute)
+	return UploadWithin(ctx, client, p, b, 2*time.Minute)
+}
+
+// UploadWithin is UploadPresigned that tries again for so long; less than 0 is
+// one try, and a look at the object when its answer leaves the outcome open.
+// Forbidden may mean that the URL has expired.
+func UploadWithin(ctx context.Context, client *http.Client, p *PresignedPut, b storage.Blob, within time.Duration) (storage.Info, error) {
+	return uploadPresigned(ctx, client, p, b, within)
 }
 
 func uploadPresigned(ctx context.Context, client *http.Client, p *PresignedPut, b storage.Blob, retryFor time.Duration) (storage.Info, error) {
@@ -132,7 +140,7 @@ func (u *delivery) settle(ctx context.Context, err error) (storage.Info, error, 
 	switch {
 	case herr == nil:
 		h := headOfHeader(resp.Header)
-		existed := h.nonce != u.p.Nonce
+		existed := h.nonce != u.p.Nonce && !slices.Contains(u.p.Earlier, h.nonce)
 		switch {
 		case resp.ContentLength != u.p.Size, h.sum != [32]byte{} && h.sum != u.w.sum, existed && h.sum == [32]byte{}:
 			return storage.Info{}, storage.ErrDifferent(u.p.Key), true

@@ -40,6 +40,7 @@ func (h head) info(key string) storage.Info {
 	i := storage.Info{Key: key, Size: h.size, Modified: h.modified, SHA256: h.sum}
 	if i.SHA256 == ([32]byte{}) {
 		i.SHA256 = h.said
+		i.Claimed = h.said != [32]byte{} && h.crc == ""
 	}
 	return i
 }

@@ -36,6 +36,10 @@ type PresignedPut struct {
 	SHA256  string      `json:"sha256"` // hexadecimal
 	Nonce   string      `json:"nonce"`
 	Expires time.Time   `json:"expires"`
+
+	// Earlier are the nonces of puts that the holder began before this one, for
+	// the same content: an object of theirs is its own, too.
+	Earlier []string `json:"-"`
 }
 
 // Content is what a presigned put is for: its size and SHA-256. A storage.Blob

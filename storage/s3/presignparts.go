@@ -3,7 +3,9 @@ package s3
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -61,6 +63,11 @@ func (m Manifest) check() error {
 		int64(len(m.Parts)) != (m.Length+m.PartSize-1)/m.PartSize, len(m.Digest) != 2*sha256.Size, m.SHA256() == [32]byte{}:
 		return salvor.Errorf(salvor.Invalid, "the manifest of an upload contradicts itself")
 	}
+	for _, v := range append([]string{m.CRC64NVME}, m.Parts...) {
+		if b, err := base64.StdEncoding.DecodeString(v); err != nil || len(b) != 8 {
+			return salvor.Errorf(salvor.Invalid, "the manifest of an upload has the CRC64NVME %.40q", v)
+		}
+	}
 	return nil
 }
 
@@ -86,31 +93,85 @@ type PresignedPart struct {
 // PresignUpload begins an upload and signs its parts. An upload that nobody
 // completes or aborts is AbortOrphans' to remove.
 func (s *Store) PresignUpload(ctx context.Context, key string, m Manifest, o storage.PutOptions, ttl time.Duration) (*PresignedUpload, error) {
+	p, err := s.BeginPresigned(ctx, key, m, o)
+	if err != nil {
+		return nil, err
+	}
+	p.Expires = time.Now().Add(ttl.Truncate(time.Second))
+	if p.Parts, err = s.SignParts(ctx, p, 0, len(m.Parts), ttl); err != nil {
+		s.AbortPresigned(ctx, p)
+		return nil, err
+	}
+	return p, nil
+}
+
+// BeginPresigned begins an upload without signing its parts, which SignParts
+// does a few at a time.
+func (s *Store) BeginPresigned(ctx context.Context, key string, m Manifest, o storage.PutOptions) (*PresignedUpload, error) {
 	if err := s.startWrite(ctx, "presign", key); err != nil {
 		return nil, err
 	}
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	ttl = ttl.Truncate(time.Second)
-	if ttl < time.Second || ttl > MaxTTL {
-		return nil, salvor.Errorf(salvor.Invalid, "presign %s: %v is not between a second and seven days", key, ttl)
-	}
 	w := newWrite(key, sized{m}, o)
 	u, err := s.newUpload(ctx, w, m.PartSize)
 	if err != nil {
 		return nil, err
 	}
-	p := &PresignedUpload{Key: key, UploadID: u.ID, Nonce: w.nonce, Manifest: m, Expires: time.Now().Add(ttl)}
-	for i := range m.Parts {
+	return &PresignedUpload{Key: key, UploadID: u.ID, Nonce: w.nonce, Manifest: m}, nil
+}
+
+// SignParts signs n parts of an upload, or those there are, from the one with
+// index from on.
+func (s *Store) SignParts(ctx context.Context, p *PresignedUpload, from, n int, ttl time.Duration) ([]PresignedPart, error) {
+	ttl = ttl.Truncate(time.Second)
+	switch {
+	case ttl < time.Second || ttl > MaxTTL:
+		return nil, salvor.Errorf(salvor.Invalid, "presign %s: %v is not between a second and seven days", p.Key, ttl)
+	case from < 0 || n < 0 || from > len(p.Manifest.Parts):
+		return nil, salvor.Errorf(salvor.Invalid, "presign %s: it has %d parts, none from %d on", p.Key, len(p.Manifest.Parts), from)
+	}
+	parts := make([]PresignedPart, 0, min(n, len(p.Manifest.Parts)-from))
+	for i := from; i < from+cap(parts); i++ {
 		part, err := s.signPart(ctx, p, i, ttl)
 		if err != nil {
-			s.AbortPresigned(ctx, p)
 			return nil, err
 		}
-		p.Parts = append(p.Parts, part)
+		parts = append(parts, part)
 	}
-	return p, nil
+	return parts, nil
+}
+
+// SentParts asks the server which parts of an upload it has: their ETags by
+// index, "" for those to be sent. NotFound says that the upload is gone.
+func (s *Store) SentParts(ctx context.Context, p *PresignedUpload) ([]string, error) {
+	if err := s.startWrite(ctx, "put", p.Key); err != nil {
+		return nil, err
+	}
+	u := s.uploadOf(p)
+	u.old = true
+	had, err := s.listParts(ctx, p.Key, u)
+	if err != nil {
+		return nil, ifGone(p.Key, err)
+	}
+	etags := make([]string, len(p.Manifest.Parts))
+	for i, crc := range p.Manifest.Parts {
+		h := had[i+1]
+		if h.Size == p.partLen(i) && (h.ChecksumCRC64NVME == "" || h.ChecksumCRC64NVME == crc) {
+			etags[i] = h.ETag
+		}
+	}
+	return etags, nil
+}
+
+// ifGone gives errGone its class.
+func ifGone(key string, err error) error {
+	if !errors.Is(err, errGone) {
+		return err
+	}
+	return salvor.Errorf(salvor.NotFound, "put %s: %w", key, err).
+		WithHint("somebody aborted it, a lifecycle rule perhaps: begin the upload again")
 }
 
 func (p *PresignedUpload) partLen(i int) int64 {
@@ -130,57 +191,8 @@ func (s *Store) signPart(ctx context.Context, p *PresignedUpload, i int, ttl tim
 	return PresignedPart{u.String(), h}, nil
 }
 
-// SendPresigned sends the parts, one after the other, and returns their ETags,
-// which CompletePresigned needs.
-func SendPresigned(ctx context.Context, client *http.Client, p *PresignedUpload, b storage.Blob) ([]string, error) {
-	s := &Store{cfg: Config{Endpoint: "the store", RetryFor: 2 * time.Minute}}
-	sum := b.SHA256()
-	if len(p.Parts) != len(p.Manifest.Parts) || p.Manifest.check() != nil || b.Size() != p.Manifest.Length || hex.EncodeToString(sum[:]) != p.Manifest.Digest {
-		return nil, salvor.Errorf(salvor.Invalid, "put %s: the upload was signed for other bytes", p.Key)
-	}
-	in, err := b.Open()
-	if err != nil {
-		return nil, salvor.Errorf(salvor.Internal, "put %s: open the blob: %w", p.Key, err)
-	}
-	defer in.Close()
-	etags := make([]string, len(p.Parts))
-	buf := make([]byte, p.partLen(0))
-	for i, part := range p.Parts {
-		buf = buf[:p.partLen(i)]
-		if _, err := io.ReadFull(in, buf); err != nil {
-			return nil, salvor.Errorf(salvor.Internal, "put %s: read the blob: %w", p.Key, err)
-		}
-		err := s.retry(ctx, "put", p.Key, func() (err error) {
-			etags[i], err = s.sendSigned(ctx, client, p.Key, part, buf)
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return etags, nil
-}
-
-func (s *Store) sendSigned(ctx context.Context, client *http.Client, key string, part PresignedPart, buf []byte) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPut, part.URL, newBody(buf))
-	if err != nil {
-		return "", salvor.Errorf(salvor.Invalid, "put %s: the presigned URL cannot be read", key)
-	}
-	req.Header = part.Header.Clone()
-	req.Header.Del("Content-Length")
-	req.ContentLength = int64(len(buf))
-	resp, err := client.Do(req)
-	if err != nil {
-		return "", s.fail(ctx, err, "put", key)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return "", s.fail(ctx, answerOf(resp), "put", key)
-	}
-	return resp.Header.Get("ETag"), nil
-}
-
 // CompletePresigned makes the object visible unless there is one, as Put does.
+// Repeating it is harmless. NotFound says that the upload is gone.
 func (s *Store) CompletePresigned(ctx context.Context, p *PresignedUpload, etags []string) (storage.Info, error) {
 	if err := s.startWrite(ctx, "put", p.Key); err != nil {
 		return storage.Info{}, err
@@ -195,7 +207,10 @@ func (s *Store) CompletePresigned(ctx context.Context, p *PresignedUpload, etags
 		done[i] = minio.CompletePart{PartNumber: i + 1, ETag: trimQuotes(e), ChecksumCRC64NVME: p.Manifest.Parts[i]}
 	}
 	info, err := s.complete(ctx, w, s.uploadOf(p), done)
-	if err != nil && salvor.ClassOf(err) != salvor.Unavailable || info.Existed {
+	err = ifGone(p.Key, err)
+	switch class := salvor.ClassOf(err); {
+	case err == nil && !info.Existed, class == salvor.Unavailable, class == salvor.Interrupted:
+	default:
 		s.AbortPresigned(ctx, p)
 	}
 	return info, err
@@ -208,11 +223,4 @@ func (s *Store) AbortPresigned(ctx context.Context, p *PresignedUpload) {
 
 func (s *Store) uploadOf(p *PresignedUpload) *upload {
 	return &upload{Endpoint: s.cfg.Endpoint, Bucket: s.cfg.Bucket, Object: s.object(p.Key), ID: p.UploadID}
-}
-
-func trimQuotes(etag string) string {
-	if n := len(etag); n >= 2 && etag[0] == '"' && etag[n-1] == '"' {
-		return etag[1 : n-1]
-	}
-	return etag
 }

@@ -190,7 +190,7 @@ func (s *Store) judge(ctx context.Context, w *write, h head) (storage.Info, erro
 		return storage.Info{}, storage.ErrDifferent(w.key)
 	}
 	i := h.info(w.key)
-	i.SHA256, i.Existed = w.sum, existed
+	i.SHA256, i.Claimed, i.Existed = w.sum, false, existed
 	return i, nil
 }
 

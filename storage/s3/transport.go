@@ -74,6 +74,13 @@ type watched struct {
 	stall, answer, assemble time.Duration
 }
 
+// Watch wraps next so that requests end which make no progress: no byte of a
+// body moves for stall, or no answer begins for answer after the last byte was
+// sent.
+func Watch(next http.RoundTripper, stall, answer time.Duration) http.RoundTripper {
+	return &watched{next, stall, answer, answer}
+}
+
 // askFirst is the size from which a server is asked whether it will take a body
 // at all: a refusal then comes as an answer, not as a connection that is cut
 // while the body is sent, and costs nothing.
