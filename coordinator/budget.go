@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,14 +19,23 @@ import (
 // leader, never in Apply.
 func randomShare() float64 { return mathrand.Float64() }
 
-// budgets are the paces of all hosts that reported lately. A budget is a
-// host's, whatever crawl asks (protocol 2).
+// budgets are the paces of all budgets that were reported of lately, by purse. A
+// budget is a host's, or one of several merged hosts, whatever crawl asks
+// (protocol 2).
 type budgets struct {
 	chance func() float64
 
 	mu    sync.Mutex
 	hosts map[string]*pace
-	ends  map[string]int64 // when a block of a host ends, Unix ms
+	ends  map[string]int64 // when a block ends, Unix ms
+}
+
+// purse names the budget of a host, as frontier.ReadyHost does.
+func purse(h api.Host) string {
+	if h.Group == "" {
+		return h.Name
+	}
+	return "group " + h.Group
 }
 
 func newBudgets(chance func() float64) *budgets {
@@ -36,15 +46,16 @@ func newBudgets(chance func() float64) *budgets {
 func (b *budgets) observe(t moment, h api.Host, general salvor.Pace, f api.HostFeedback) (frontier.SetBudget, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	p := b.hosts[f.Host]
+	name := purse(h)
+	p := b.hosts[name]
 	if p == nil {
 		p = &pace{}
-		b.hosts[f.Host] = p
+		b.hosts[name] = p
 	}
 	s := p.observe(t, h, general, f, b.chance())
 	s.Crawl, s.Host = f.Crawl, f.Host
 	if s.Blocked != nil {
-		b.ends[f.Host] = *s.Blocked
+		b.ends[name] = *s.Blocked
 	}
 	return s, s.Rate != nil || s.Ceiling != nil || s.Blocked != nil || s.Note != nil
 }
@@ -122,11 +133,11 @@ func (g *Group) judge(r *reign, reports []api.HostFeedback) ([]frontier.SetBudge
 	return changes, errs
 }
 
-// release forgets that a host's ceiling is its robots.txt's: somebody set it.
-func (b *budgets) release(host string) {
+// release forgets that a ceiling is the robots.txt's: somebody set it.
+func (b *budgets) release(purse string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if p := b.hosts[host]; p != nil {
+	if p := b.hosts[purse]; p != nil {
 		p.delay = 0
 	}
 }
@@ -143,28 +154,32 @@ func (g *Group) SetCeiling(ctx context.Context, crawl salvor.CrawlID, host strin
 		return err
 	}
 	b := frontier.SetBudget{Crawl: crawl, Host: host, Ceiling: &p}
+	var h api.Host // one that nobody offered has no budget yet
 	if host != "" {
-		if b.Note, err = g.staleNote(crawl, host); err != nil {
+		if h, err = g.known(crawl, host); err != nil {
 			return err
 		}
+	}
+	if strings.HasPrefix(h.Note, delayNote) {
+		b.Note = note("")
 	}
 	if err := g.change1(ctx, &b); err != nil {
 		return err
 	}
-	r.budgets.release(host)
+	r.budgets.release(cmp.Or(purse(h), host))
 	return nil
 }
 
-// staleNote clears a host's note if it speaks of a Crawl-delay; nil leaves it.
-func (g *Group) staleNote(crawl salvor.CrawlID, host string) (*string, error) {
+// known is a host as this node has it; zero if nobody offered it yet.
+func (g *Group) known(crawl salvor.CrawlID, host string) (api.Host, error) {
 	m, done, err := g.replica.state.lend()
 	if err != nil {
-		return nil, err
+		return api.Host{}, err
 	}
 	defer done()
 	h, err := m.Host(crawl, host)
-	if err == nil && strings.HasPrefix(h.Note, delayNote) {
-		return note(""), nil
+	if salvor.ClassOf(err) == salvor.NotFound {
+		return api.Host{}, nil
 	}
-	return nil, nil // a host nobody offered has no note yet
+	return h, err
 }

@@ -13,10 +13,25 @@ import (
 	"salvor/coordinator/frontier"
 )
 
-// propose commits a command with the leader's time.
+// propose commits a command with the leader's time, if every node of the
+// cluster can apply it.
 func (g *Group) propose(ctx context.Context, e frontier.Envelope) (any, error) {
+	e.Level = frontier.LevelOf(e.Command)
+	if in := g.inForce(); e.Level > in {
+		return nil, salvor.Errorf(salvor.Unavailable, "coordinator: needs feature level %d, the cluster runs at %d", e.Level, in).
+			WithHint("Update every coordinator, then raise the cluster's level.")
+	}
 	e.Now = g.now()
 	return g.replica.propose(ctx, frontier.Encode(e))
+}
+
+// inForce is the cluster's feature level. A cluster has the first from its
+// beginning, before it could say so.
+func (g *Group) inForce() uint16 {
+	if g.level == nil {
+		return frontier.Level
+	}
+	return max(g.level(), 1)
 }
 
 // change1 commits one command that has no call and no answer.
@@ -107,7 +122,7 @@ func (g *Group) Register(ctx context.Context, worker string) (salvor.SessionID, 
 		return 0, fmt.Errorf("coordinator: draw session: %w", err)
 	}
 	s := salvor.SessionID(binary.LittleEndian.Uint64(b[:]) | 1) // never 0
-	if err := g.change1(ctx, &frontier.Register{Worker: worker, Session: s}); err != nil {
+	if err := g.RegisterAs(ctx, worker, s); err != nil {
 		return 0, err
 	}
 	return s, nil

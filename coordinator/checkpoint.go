@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/hashicorp/raft"
+
 	"salvor"
 	"salvor/storage/durable"
 )
@@ -20,7 +22,7 @@ import (
 // its disk, or a majority of a cluster, is lost for good (protocol 10). It is
 // a tar of
 //
-//	node             the node's name in the group
+//	node             the node's name in the group; not from a cluster's node
 //	snapshot.json    the snapshot's description
 //	state/NAME       the files of the state machine
 //
@@ -47,14 +49,19 @@ func (g *Group) Checkpoint(ctx context.Context, w io.Writer) error {
 	g.replica.snaps.hold(d.Raft.ID)
 	defer g.replica.snaps.letGo(d.Raft.ID)
 	out := tar.NewWriter(w)
-	err = errors.Join(
-		pack(ctx, out, "node", filepath.Join(g.replica.c.Dir, "node")),
-		packTree(ctx, out, filepath.Join(g.replica.snaps.dir, d.Raft.ID)),
-	)
+	if own := filepath.Join(g.replica.c.Dir, "node"); fileExists(own) {
+		err = pack(ctx, out, "node", own)
+	}
+	err = errors.Join(err, packTree(ctx, out, filepath.Join(g.replica.snaps.dir, d.Raft.ID)))
 	if cerr := out.Close(); err == nil {
 		err = cerr
 	}
 	return err
+}
+
+func fileExists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // packTree adds a snapshot's directory, which never changes.
@@ -94,7 +101,23 @@ func pack(ctx context.Context, out *tar.Writer, name, from string) error {
 
 // Restore makes a node's directory from a checkpoint. The directory must not
 // exist, and does not unless all of it is durable. Start opens it then.
-func Restore(dir string, r io.Reader) error {
+func Restore(dir string, r io.Reader) error { return restore(dir, r, nil) }
+
+// RestoreGroup is Restore for a group of a cluster that was lost: the node with
+// this id and address is its only server from now on, and others join anew.
+func RestoreGroup(dir string, group int, r io.Reader, id, address string) error {
+	if err := durable.MkdirAll(dir); err != nil {
+		return err
+	}
+	return restore(filepath.Join(dir, groupDir(group)), r, []raft.Server{{
+		Suffrage: raft.Voter, ID: raft.ServerID(id), Address: raft.ServerAddress(address),
+	}})
+}
+
+// groupDir is a group's directory in that of a node.
+func groupDir(group int) string { return fmt.Sprintf("group-%02d", group) }
+
+func restore(dir string, r io.Reader, servers []raft.Server) error {
 	if _, err := os.Stat(dir); err == nil {
 		return salvor.Errorf(salvor.Conflict, "coordinator: restore into %s, which is there already", dir)
 	}
@@ -102,7 +125,7 @@ func Restore(dir string, r io.Reader) error {
 	if err := os.RemoveAll(tmp); err != nil {
 		return durable.Error(err, "remove", tmp)
 	}
-	if err := restoreInto(tmp, tar.NewReader(r)); err != nil {
+	if err := restoreInto(tmp, tar.NewReader(r), servers); err != nil {
 		return errors.Join(err, os.RemoveAll(tmp))
 	}
 	if err := os.Rename(tmp, dir); err != nil {
@@ -111,7 +134,7 @@ func Restore(dir string, r io.Reader) error {
 	return durable.SyncDir(filepath.Dir(dir))
 }
 
-func restoreInto(dir string, in *tar.Reader) error {
+func restoreInto(dir string, in *tar.Reader, servers []raft.Server) error {
 	snap := filepath.Join(dir, "snapshots", "restored")
 	if err := durable.MkdirAll(filepath.Join(snap, checkpointDir)); err != nil {
 		return err
@@ -138,11 +161,12 @@ func restoreInto(dir string, in *tar.Reader) error {
 			return err
 		}
 	}
-	return nameSnapshot(dir)
+	return nameSnapshot(dir, servers)
 }
 
-// nameSnapshot gives the restored snapshot the name it had.
-func nameSnapshot(dir string) error {
+// nameSnapshot gives the restored snapshot the name it had, and the group its
+// servers, where others are given than it had.
+func nameSnapshot(dir string, servers []raft.Server) error {
 	s := &snapshots{dir: filepath.Join(dir, "snapshots")}
 	d, err := s.describe("restored")
 	if err != nil {
@@ -150,6 +174,12 @@ func nameSnapshot(dir string) error {
 	}
 	if id := d.Raft.ID; id == "" || id != filepath.Base(id) {
 		return salvor.Errorf(salvor.Invalid, "coordinator: checkpoint of snapshot %q", id)
+	}
+	if servers != nil {
+		d.Raft.Configuration = raft.Configuration{Servers: servers}
+		if err := writeDescription(filepath.Join(s.dir, "restored"), d); err != nil {
+			return err
+		}
 	}
 	if err := os.Rename(filepath.Join(s.dir, "restored"), filepath.Join(s.dir, d.Raft.ID)); err != nil {
 		return durable.Error(err, "rename in", s.dir)

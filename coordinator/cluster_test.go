@@ -10,12 +10,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/raft"
+	"github.com/hashicorp/raft-wal/types"
 )
 
 // cluster is three groups on in-memory transports, with logs in small segments
 // so that what is deleted is gone.
 type cluster struct {
 	t      *testing.T
+	confs  []replicaConfig[*ledger]
 	nets   []*raft.InmemTransport
 	peers  []raft.Server
 	groups []*replica[*ledger]
@@ -24,7 +26,7 @@ type cluster struct {
 // clusterTimeout lets a busy machine with the race detector keep its leaders.
 const clusterTimeout = 400 * time.Millisecond
 
-func newCluster(t *testing.T, trailing uint64) *cluster {
+func newCluster(t *testing.T, trailing uint64, disk types.VFS) *cluster {
 	c := &cluster{t: t}
 	for i := range 3 {
 		addr := raft.ServerAddress(fmt.Sprintf("node-%d", i))
@@ -40,11 +42,12 @@ func newCluster(t *testing.T, trailing uint64) *cluster {
 		conf := soloConfig(t, t.TempDir())
 		conf.ID, conf.Peers, conf.Net, conf.Timeout = c.peers[i].ID, c.peers, c.nets[i], clusterTimeout
 		conf.TrailingLogs, conf.SegmentSize = trailing, 8<<10
+		conf.LogFS = disk
 		conf.Logger = slog.New(slog.DiscardHandler)
 		g, err := startReplica(conf)
 		must(t, err)
-		t.Cleanup(func() { g.close() })
-		c.groups = append(c.groups, g)
+		t.Cleanup(func() { c.groups[i].close() })
+		c.groups, c.confs = append(c.groups, g), append(c.confs, conf)
 	}
 	return c
 }
@@ -95,7 +98,7 @@ func (c *cluster) await(i int, want []string) {
 }
 
 func TestFarBehindFollowerGetsSnapshot(t *testing.T) {
-	c := newCluster(t, 1)
+	c := newCluster(t, 1, nil)
 	lead := c.leader()
 	behind := (lead + 1) % 3
 	c.cut(behind)
@@ -123,7 +126,7 @@ func TestFarBehindFollowerGetsSnapshot(t *testing.T) {
 }
 
 func TestReadsAreLinearizable(t *testing.T) {
-	c := newCluster(t, trailingLogs)
+	c := newCluster(t, trailingLogs, nil)
 	lead := c.leader()
 	g := c.groups[lead]
 	for i := range 3 {
@@ -157,7 +160,7 @@ func TestReadsAreLinearizable(t *testing.T) {
 // cut off with entries nobody else has, the others go on, snapshot and cut
 // their logs behind the fork. Healed, it is sent snapshot after snapshot.
 func TestWatchdogEndsSnapshotLivelock(t *testing.T) {
-	c := newCluster(t, 1)
+	c := newCluster(t, 1, nil)
 	old := c.leader()
 	var want []string
 	add := func(lead int, n int) {

@@ -54,6 +54,9 @@ func (g *Group) accede(ctx context.Context) {
 	r.leases.begin()
 	r.loops.Go(func() { g.expireLoop(ctx, r) })
 	r.loops.Go(func() { g.tickLoop(ctx) })
+	if g.duties != nil {
+		g.duties(ctx, r)
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.reign = r

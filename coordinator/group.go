@@ -10,8 +10,11 @@
 //   - the leader ends leases, lets waiting items come due and moves budgets by
 //     commands, so that every replica, and the next leader, knows them.
 //
-// A group has one voter for now. Protocol, files and timings are those of a
-// group of several (docs/protocol.md 4, 9, 10).
+// A Node carries the groups of a cluster on one of its coordinators; Start is a
+// single group with one voter, without a network. Only a group's leader serves
+// it, the others say who that is (api.NotLeader). That error means that the call
+// was not carried out here, or may be repeated without harm. Rules, files and
+// timings are those of docs/protocol.md 4, 9, 10.
 package coordinator
 
 import (
@@ -54,7 +57,9 @@ type Config struct {
 	SnapshotBytes int64
 	SnapshotEvery time.Duration
 
-	logFS types.VFS // a test's
+	cache *frontier.Cache // of several groups together; nil: its own
+	level uint16          // the newest feature level to run at; 0: the newest there is
+	logFS types.VFS       // a test's
 }
 
 func (c Config) withDefaults() Config {
@@ -76,9 +81,12 @@ func (c Config) withDefaults() Config {
 // Group is one Raft group as this node serves it: the coordinator of the hosts
 // the group owns.
 type Group struct {
+	number  int
+	cluster bool // other nodes can take over
 	replica *replica[*frontier.Machine]
-	net     *raft.InmemTransport
+	net     carrier
 	self    raft.Server
+	duties  func(ctx context.Context, r *reign) // a leader's in a cluster; nil alone
 	clock   Clock
 	time    groupClock
 	log     *slog.Logger
@@ -87,6 +95,8 @@ type Group struct {
 	crawls sync.Mutex // one CreateCrawl at a time
 	grants chan struct{}
 	jitter func() float64
+	level  func() uint16 // the cluster's feature level; nil: the newest
+	demand demand
 
 	mu     sync.Mutex
 	reign  *reign // this node's leadership; nil while it does not lead
@@ -118,6 +128,13 @@ func Start(ctx context.Context, c Config) (*Group, error) {
 	return g, nil
 }
 
+// carrier is a transport that can be closed.
+type carrier interface {
+	transport
+	Close() error
+}
+
+// newGroup starts a group with one voter, this node.
 func newGroup(c Config) (*Group, error) {
 	if err := durable.MkdirAll(c.Dir); err != nil {
 		return nil, err
@@ -126,27 +143,42 @@ func newGroup(c Config) (*Group, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Group{
-		clock: c.Clock, log: c.Logger, wake: newBell(), jitter: randomShare,
-		self:   raft.Server{Suffrage: raft.Voter, ID: raft.ServerID(id), Address: raft.ServerAddress(id)},
-		grants: make(chan struct{}, 1), change: make(chan struct{}),
-	}
-	g.net = loopback(g.self.Address)
-	if g.replica, err = startReplica(g.replicaConfig(c)); err != nil {
+	self := raft.Server{Suffrage: raft.Voter, ID: raft.ServerID(id), Address: raft.ServerAddress(id)}
+	g := emptyGroup(c, self)
+	g.net = loopback(self.Address)
+	rc := g.replicaConfig(c)
+	rc.Peers, rc.Timeout = []raft.Server{self}, soloTimeout
+	if err := g.run(rc); err != nil {
 		return nil, errors.Join(err, g.net.Close())
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	g.stop = cancel
-	g.ended.Go(func() { g.govern(ctx) })
 	g.candidate()
 	return g, nil
 }
 
+func emptyGroup(c Config, self raft.Server) *Group {
+	return &Group{
+		clock: c.Clock, log: c.Logger, wake: newBell(), jitter: randomShare, self: self,
+		grants: make(chan struct{}, 1), change: make(chan struct{}),
+	}
+}
+
+// run starts the replica and what follows its leadership.
+func (g *Group) run(rc replicaConfig[*frontier.Machine]) (err error) {
+	if g.replica, err = startReplica(rc); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	g.stop = cancel
+	g.ended.Go(func() { g.govern(ctx) })
+	return nil
+}
+
+// replicaConfig lacks the voters and the time-outs.
 func (g *Group) replicaConfig(c Config) replicaConfig[*frontier.Machine] {
 	return replicaConfig[*frontier.Machine]{
-		Dir: c.Dir, ID: g.self.ID, Peers: []raft.Server{g.self}, Net: g.net, Timeout: soloTimeout,
+		Dir: c.Dir, ID: g.self.ID, Net: g.net,
 		Open: func(dir string) (*frontier.Machine, error) {
-			return frontier.Open(dir, frontier.Options{CacheBytes: c.CacheBytes})
+			return frontier.Open(dir, frontier.Options{CacheBytes: c.CacheBytes, Cache: c.cache, Level: c.level})
 		},
 		SnapshotBytes: c.SnapshotBytes, SnapshotEvery: c.SnapshotEvery,
 		TrailingLogs: trailingLogs, SegmentSize: logSegment, LogFS: c.logFS,
@@ -160,15 +192,8 @@ func (g *Group) replicaConfig(c Config) replicaConfig[*frontier.Machine] {
 // the election timeout may have been faster; a leader that is told so steps
 // down, hence only a follower is told.
 func (g *Group) candidate() {
-	if g.replica.stands() != raft.Follower {
-		return
-	}
-	req := raft.TimeoutNowRequest{RPCHeader: raft.RPCHeader{
-		ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(g.self.ID), Addr: []byte(g.self.Address),
-	}}
-	var resp raft.TimeoutNowResponse
-	if err := g.net.TimeoutNow(g.self.ID, g.self.Address, &req, &resp); err != nil {
-		g.log.Debug("no early election", "error", err)
+	if g.replica.sole() && g.replica.stands() == raft.Follower {
+		g.replica.link.nudge(g.self)
 	}
 }
 
@@ -233,22 +258,55 @@ func (g *Group) announce() {
 	g.change = make(chan struct{})
 }
 
-// leader waits until this node leads, and returns its reign.
+// leader returns this node's reign. Alone the node waits until it leads; in a
+// cluster it says at once who does, and waits only for the end of its own
+// accession.
 func (g *Group) leader(ctx context.Context) (*reign, error) {
 	for {
 		g.mu.Lock()
 		r, err, change := g.reign, g.fatal, g.change
 		g.mu.Unlock()
 		if err != nil {
-			return nil, err
+			return nil, g.broken(err, true)
 		}
 		if r != nil {
 			return r, nil
 		}
-		select {
-		case <-change:
-		case <-ctx.Done():
-			return nil, salvor.Errorf(salvor.Unavailable, "coordinator: no leader: %w", ctx.Err())
+		again := againEvery
+		if g.replica.sole() {
+			again = tickMost
+		} else if g.replica.stands() != raft.Leader {
+			return nil, g.elsewhere(nil)
+		}
+		waitEither(ctx, g.clock, again, change)
+		if err := ctx.Err(); err != nil {
+			return nil, salvor.Errorf(salvor.Unavailable, "coordinator: no leader: %w", err)
 		}
 	}
+}
+
+// broken is the answer of a node that serves no more. Where others can take
+// over, that is no reason for the caller to give up.
+func (g *Group) broken(err error, harmless bool) error {
+	switch {
+	case !g.cluster:
+		return err
+	case harmless:
+		return g.elsewhere(err)
+	}
+	return salvor.Errorf(salvor.Unavailable, "coordinator: %w", err)
+}
+
+// elsewhere is the answer of a node that does not lead; cause may be nil.
+func (g *Group) elsewhere(cause error) error {
+	e := &api.NotLeader{Group: g.number}
+	if r := g.replica.newest.Load(); r != nil {
+		if at, id := r.LeaderWithID(); id != g.self.ID && g.failed() == nil {
+			e.Leader = string(at)
+		}
+	}
+	if cause != nil {
+		return salvor.Errorf(salvor.Unavailable, "coordinator: %w (%w)", e, cause)
+	}
+	return salvor.Errorf(salvor.Unavailable, "coordinator: %w", e)
 }

@@ -57,7 +57,7 @@ func (g *Group) grant(ctx context.Context, c api.Call, w api.Want) ([]api.Lease,
 	case <-ctx.Done():
 		return nil, ctxError(ctx.Err())
 	}
-	hosts, err := g.pick(w)
+	hosts, err := g.pick(c.Session, w)
 	if err != nil || len(hosts) == 0 && !g.answered(c) {
 		return nil, err
 	}
@@ -75,8 +75,8 @@ func (g *Group) answered(c api.Call) bool {
 	return m.Answered(c.Session, request(c, 0))
 }
 
-// pick chooses from the hosts that are ready.
-func (g *Group) pick(w api.Want) ([]frontier.GrantHost, error) {
+// pick chooses from the hosts that are ready, and notes what the session found.
+func (g *Group) pick(s salvor.SessionID, w api.Want) ([]frontier.GrantHost, error) {
 	m, done, err := g.replica.state.lend()
 	if err != nil {
 		return nil, err
@@ -86,18 +86,65 @@ func (g *Group) pick(w api.Want) ([]frontier.GrantHost, error) {
 	for _, h := range w.Not {
 		enough[h] = true
 	}
-	var out []frontier.GrantHost
+	now := g.clock.Now()
 	// The hosts a session has enough of are ready too, hence the longer list.
-	for _, h := range m.Ready(g.now(), w.Hosts+len(w.Not)) {
+	free, booked := m.Ready(frontier.Search{Crawl: w.Crawl, Now: g.now(), Limit: w.Hosts + len(w.Not)})
+	sharers := g.demand.asking(now, w.Crawl)
+	if len(free) >= w.Hosts {
+		sharers = 1 // there is enough for everybody
+	}
+	var out []frontier.GrantHost
+	taken := map[string]frontier.ReadyHost{} // of budgets that several hosts share, what this grant left
+	for _, h := range free {
 		if len(out) == w.Hosts {
 			break
 		}
-		if enough[h.Host] || !worthwhile(h) {
+		if enough[h.Host] {
 			continue
 		}
-		out = append(out, frontier.GrantHost{Crawl: h.Crawl, Host: h.Host, Items: slice(h.Free, w.Items), Pace: h.Free})
+		if before, ok := taken[h.Purse]; ok {
+			h.Free, h.Leases = before.Free, before.Leases
+		}
+		x, ok := g.portion(now, s, w, h, sharers)
+		if !ok {
+			booked = append(booked, h)
+			continue
+		}
+		out = append(out, x)
+		if h.Purse != h.Host && h.Budget < salvor.Unlimited {
+			h.Free, h.Leases = h.Free-x.Pace, h.Leases+1
+			taken[h.Purse] = h
+		}
 	}
+	g.demand.look(now, s, w, w.Idle || !m.Paced(s), len(out) > 0, passed(booked, enough))
 	return out, nil
+}
+
+// passed are the budgets that a session wanted and could not have.
+func passed(booked []frontier.ReadyHost, enough map[string]bool) (purses []string) {
+	for _, h := range booked {
+		if !enough[h.Host] {
+			purses = append(purses, h.Purse)
+		}
+	}
+	return purses
+}
+
+// portion is what a session gets of a host: its share of the pace among those
+// who have some or wait for it, and a slice of the queue. It is false for
+// crumbs: what a growing budget leaves beside the leases that are out is theirs
+// at the next extend, not another lease.
+func (g *Group) portion(now time.Time, s salvor.SessionID, w api.Want, h frontier.ReadyHost, sharers int) (x frontier.GrantHost, ok bool) {
+	x = frontier.GrantHost{Crawl: h.Crawl, Host: h.Host, Pace: h.Free}
+	if h.Budget < salvor.Unlimited {
+		mine := share(h.Budget, h.Leases+1+g.demand.waiting(now, h.Purse, s))
+		x.Pace = min(mine, h.Free-min(h.Free, g.demand.reserved(now, h.Purse)))
+		if x.Pace == 0 || h.Leases > 0 && x.Pace*2 < mine {
+			return x, false
+		}
+	}
+	x.Items = slice(x.Pace, w.Items, h.Queued, sharers)
+	return x, true
 }
 
 const (
@@ -107,25 +154,29 @@ const (
 	leaseTime = time.Minute
 	// leastItems spares a very slow host a grant for every page.
 	leastItems = 8
+	// leastShared is the same where several sessions share the end of a queue.
+	leastShared = 2
 )
 
-// slice is how many items a lease of a pace gets.
-func slice(pace salvor.Pace, most int) int {
-	if pace >= salvor.Unlimited {
-		return most
+// slice is how many items a lease of a pace gets. Towards its end a queue is cut
+// into ever smaller slices, so that who shares it is done at about the same time.
+func slice(pace salvor.Pace, most int, queued int64, sharers int) int {
+	n := uint64(most)
+	if pace < salvor.Unlimited {
+		n = max(uint64(pace)*uint64(leaseTime/time.Second)/1000, leastItems)
 	}
-	n := uint64(pace) * uint64(leaseTime/time.Second) / 1000
-	return int(min(max(n, leastItems), uint64(most)))
-}
-
-// worthwhile refuses crumbs: what a growing budget leaves beside the leases
-// that are out is theirs at the next extend, not another lease.
-func worthwhile(h frontier.ReadyHost) bool {
-	return h.Leases == 0 || h.Budget >= salvor.Unlimited || h.Free*10 >= h.Budget
+	if sharers > 1 {
+		n = min(n, max(uint64(queued)/uint64(2*sharers), leastShared))
+	}
+	return int(min(n, uint64(most)))
 }
 
 // Extend implements api.Coordinator. Each piece judges its own range of leases.
 func (g *Group) Extend(ctx context.Context, c api.Call, h api.Holdings) (api.Renewal, error) {
+	recalled, err := g.divide(c, &h)
+	if err != nil {
+		return api.Renewal{}, err
+	}
 	pieces, err := extendPieces(c.Session, h)
 	if err != nil {
 		return api.Renewal{}, err
@@ -144,6 +195,7 @@ func (g *Group) Extend(ctx context.Context, c api.Call, h api.Holdings) (api.Ren
 		all.Lost = append(all.Lost, r.Lost...)
 		all.Struck = append(all.Struck, r.Struck...)
 	}
+	all.Recalled = recalled
 	return all, nil
 }
 

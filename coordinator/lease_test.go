@@ -198,20 +198,31 @@ func TestExtendPieces(t *testing.T) {
 // slow host's queue from the others for hours.
 func TestSlice(t *testing.T) {
 	for _, c := range []struct {
-		pace       salvor.Pace
-		most, want int
+		pace          salvor.Pace
+		most          int
+		queued        int64
+		sharers, want int
 	}{
-		{salvor.PerSecond(0.03), 1000, leastItems},
-		{salvor.PerSecond(0.5), 1000, 30},
-		{salvor.PerSecond(2), 1000, 120},
-		{salvor.PerSecond(20), 1000, 1000},
-		{salvor.PerSecond(2), 5, 5},
-		{salvor.PerSecond(0.03), 5, 5},
-		{salvor.Unlimited - 1, 1000, 1000},
-		{salvor.Unlimited, 1000, 1000},
+		{salvor.PerSecond(0.03), 1000, 1e6, 1, leastItems},
+		{salvor.PerSecond(0.5), 1000, 1e6, 1, 30},
+		{salvor.PerSecond(2), 1000, 1e6, 1, 120},
+		{salvor.PerSecond(20), 1000, 1e6, 1, 1000},
+		{salvor.PerSecond(2), 5, 1e6, 1, 5},
+		{salvor.PerSecond(0.03), 5, 1e6, 1, 5},
+		{salvor.Unlimited - 1, 1000, 1e6, 1, 1000},
+		{salvor.Unlimited, 1000, 1e6, 1, 1000},
+		// What is left of a queue is shared.
+		{salvor.Unlimited, 1000, 1e6, 4, 1000},
+		{salvor.Unlimited, 1000, 4000, 4, 500},
+		{salvor.Unlimited, 1000, 4000, 1, 1000},
+		{salvor.Unlimited, 1000, 40, 4, 5},
+		{salvor.Unlimited, 1000, 3, 4, leastShared},
+		{salvor.Unlimited, 5, 40, 4, 5},
+		{salvor.PerSecond(2), 1000, 4000, 4, 120},
+		{salvor.PerSecond(2), 1000, 400, 4, 50},
 	} {
-		if got := slice(c.pace, c.most); got != c.want {
-			t.Errorf("%v/s with %d wanted: %d items, want %d", c.pace.PerSecond(), c.most, got, c.want)
+		if got := slice(c.pace, c.most, c.queued, c.sharers); got != c.want {
+			t.Errorf("%v/s with %d wanted of %d by %d: %d items, want %d", c.pace.PerSecond(), c.most, c.queued, c.sharers, got, c.want)
 		}
 	}
 }

@@ -29,6 +29,12 @@ type replica[M machine] struct {
 	mu   sync.RWMutex // held for reading by every use of raft and wal
 	raft *raft.Raft
 	wal  *logStore
+	// newest is raft for those who must not wait while it is replaced, Raft's
+	// own goroutines above all. It may be one that was shut down.
+	newest atomic.Pointer[raft.Raft]
+	link   *link
+	wide   atomic.Bool // raft has the time-outs of several voters
+	blank  atomic.Bool // see blank.go
 
 	notices chan bool // Raft's word on leadership; Raft blocks until it is read
 	leading chan bool // the newest of them
@@ -51,6 +57,17 @@ type replicaConfig[M machine] struct {
 	Net     transport     // owned by the caller
 	Open    func(dir string) (M, error)
 	Timeout time.Duration // heartbeat and election (protocol 10)
+	// Alone is the same while this node is the only server of the group; 0 is
+	// Timeout.
+	Alone time.Duration
+	// Joins says that the group exists elsewhere: a new directory has to wait
+	// until its leader takes this node in (blank.go).
+	Joins bool
+	// Sever ends all connections, so that Raft, when it is shut down, need not
+	// wait for messages under way. nil where there are none.
+	Sever func()
+	// Stream makes the connections, and asks who may. nil in a test.
+	Stream *stream
 
 	SnapshotBytes int64
 	SnapshotEvery time.Duration
@@ -80,7 +97,12 @@ const (
 func startReplica[M machine](c replicaConfig[M]) (*replica[M], error) {
 	g := &replica[M]{c: c, log: c.Logger, window: newWindow()}
 	g.notices, g.leading, g.ended = make(chan bool, 16), make(chan bool), make(chan struct{})
+	g.link = newLink(c.Net, c.Clock)
+	if s := c.Stream; s != nil {
+		s.knows, s.admit = g.knows, g.admit
+	}
 	go g.heed()
+	go g.link.carry(g.ended)
 	g.watch = &watchdog{clock: c.Clock, trip: make(chan struct{}, 1)}
 	if err := g.open(); err != nil {
 		err = errors.Join(err, g.closeFiles())
@@ -91,6 +113,7 @@ func startReplica[M machine](c replicaConfig[M]) (*replica[M], error) {
 	g.stop = cancel
 	g.loops.Go(func() { g.snapshotLoop(ctx) })
 	g.loops.Go(func() { g.watchLoop(ctx) })
+	g.loops.Go(func() { g.blankLoop(ctx) })
 	return g, nil
 }
 
@@ -145,15 +168,37 @@ func (g *replica[M]) startRaft() error {
 	if err := errors.Join(g.checkLog(), g.keepTerm()); err != nil {
 		return err
 	}
-	net := slowHeartbeats{g.c.Net}
-	conf := g.raftConfig()
-	if err := g.bootstrap(conf, net); err != nil {
+	if err := g.markBlank(); err != nil {
 		return err
 	}
-	if g.raft, err = raft.NewRaft(conf, g.fsm, w, w, g.snaps, net); err != nil {
+	if err := g.bootstrap(); err != nil {
+		return err
+	}
+	conf, err := g.timing()
+	if err != nil {
+		return err
+	}
+	if g.raft, err = raft.NewRaft(conf, g.fsm, w, w, g.snaps, g.link); err != nil {
 		return durable.Error(err, "start raft in", g.c.Dir)
 	}
+	g.newest.Store(g.raft)
 	return nil
+}
+
+// timing is Raft's configuration with the time-outs for the servers there are.
+func (g *replica[M]) timing() (*raft.Config, error) {
+	if g.c.Alone == 0 || g.wide.Load() {
+		return g.raftConfig(g.c.Timeout), nil
+	}
+	have, err := raft.GetConfiguration(g.raftConfig(g.c.Timeout), g.fsm, g.wal, g.wal, g.snaps, g.link)
+	if err != nil {
+		return nil, durable.Error(err, "start raft in", g.c.Dir)
+	}
+	if len(have.Servers) == 1 && have.Servers[0].ID == g.c.ID {
+		return g.raftConfig(g.c.Alone), nil
+	}
+	g.wide.Store(true)
+	return g.raftConfig(g.c.Timeout), nil
 }
 
 // checkLog refuses a log that is shorter than the state: new entries would get
@@ -176,12 +221,12 @@ func (g *replica[M]) checkLog() error {
 	return nil
 }
 
-func (g *replica[M]) raftConfig() *raft.Config {
+func (g *replica[M]) raftConfig(timeout time.Duration) *raft.Config {
 	c := raft.DefaultConfig()
 	c.LocalID = g.c.ID
 	c.Logger = raftLogger(g.log)
 	c.NotifyCh = g.notices
-	c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = g.c.Timeout, g.c.Timeout, g.c.Timeout
+	c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = timeout, timeout, timeout
 	c.MaxAppendEntries = maxAppend
 	// Unbuffered: an entry in a buffer at shutdown would never be answered.
 	// Concurrent proposals share a log write all the same, since Raft takes
@@ -197,7 +242,7 @@ func (g *replica[M]) raftConfig() *raft.Config {
 }
 
 // bootstrap writes the first configuration of a new group.
-func (g *replica[M]) bootstrap(conf *raft.Config, net raft.Transport) error {
+func (g *replica[M]) bootstrap() error {
 	if len(g.c.Peers) == 0 {
 		return nil
 	}
@@ -208,7 +253,8 @@ func (g *replica[M]) bootstrap(conf *raft.Config, net raft.Transport) error {
 	if old {
 		return nil
 	}
-	if err := raft.BootstrapCluster(conf, g.wal, g.wal, g.snaps, net, raft.Configuration{Servers: g.c.Peers}); err != nil {
+	conf := g.raftConfig(g.c.Timeout)
+	if err := raft.BootstrapCluster(conf, g.wal, g.wal, g.snaps, g.link, raft.Configuration{Servers: g.c.Peers}); err != nil {
 		return durable.Error(err, "start raft in", g.c.Dir)
 	}
 	return nil
@@ -249,13 +295,6 @@ func (g *replica[M]) heed() {
 	}
 }
 
-// stands is Raft's word on what this node is.
-func (g *replica[M]) stands() raft.RaftState {
-	s := raft.Shutdown
-	_ = g.use(func(r *raft.Raft) error { s = r.State(); return nil })
-	return s
-}
-
 // close waits for the proposals under way, snapshots what changed, ends Raft
 // and closes the files. Later proposals fail. Without a snapshot, on a full
 // disk for one, nothing is lost: the next start applies more of the log.
@@ -281,7 +320,11 @@ func (g *replica[M]) stopRaft() error {
 	if g.raft == nil {
 		return nil
 	}
-	err := g.raft.Shutdown().Error()
+	f := g.raft.Shutdown()
+	if g.c.Sever != nil {
+		g.c.Sever()
+	}
+	err := f.Error()
 	g.raft = nil
 	return err
 }
@@ -294,7 +337,6 @@ func (g *replica[M]) closeFiles() error {
 	}
 	if g.state != nil {
 		err = errors.Join(err, g.state.close())
-		g.state = nil
 	}
 	return err
 }

@@ -116,9 +116,7 @@ func (s *sink) finish() error {
 			return err
 		}
 	}
-	err := durable.WriteFile(filepath.Join(s.dir, descriptionFile), func(w io.Writer) error {
-		return json.NewEncoder(w).Encode(s.d)
-	})
+	err := writeDescription(s.dir, s.d)
 	if err != nil {
 		return err
 	}
@@ -139,4 +137,8 @@ func (s *sink) Cancel() error {
 		<-s.done
 	}
 	return os.RemoveAll(s.dir)
+}
+
+func writeDescription(dir string, d description) error {
+	return durable.WriteFile(filepath.Join(dir, descriptionFile), func(w io.Writer) error { return json.NewEncoder(w).Encode(d) })
 }

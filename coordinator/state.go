@@ -192,6 +192,10 @@ func (s *state[M]) restore(r io.Reader) error {
 // close lends no more, waits until nobody uses the machine and closes it.
 func (s *state[M]) close() error {
 	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
 	s.closed = true
 	o := s.now
 	for o.uses > 1 {

@@ -20,7 +20,7 @@ func tcp(t *testing.T) *raft.NetworkTransport {
 
 func TestHeartbeatsTakeTheMainLoop(t *testing.T) {
 	to := tcp(t)
-	slowHeartbeats{to}.SetHeartbeatHandler(func(raft.RPC) {
+	newLink(to, systemClock{}).SetHeartbeatHandler(func(raft.RPC) {
 		t.Error("a heartbeat was handled beside the main loop (hashicorp/raft#695)")
 	})
 	go func() {
@@ -56,4 +56,39 @@ func TestGroupWrapsTransport(t *testing.T) {
 	awaitLead(t, g)
 	proposeAll(t, g, 0, 1)
 	must(t, g.close())
+}
+
+// Connections in the pool may be dead by the time of the next election.
+func TestVotesSurviveDeadConnections(t *testing.T) {
+	from, to := tcp(t), tcp(t)
+	addr := to.LocalAddr()
+	l := newLink(from, systemClock{})
+	answer := func(n *raft.NetworkTransport) {
+		for rpc := range n.Consumer() {
+			rpc.Respond(&raft.RequestVoteResponse{Granted: true}, nil)
+		}
+	}
+	go answer(to)
+	ask := func() error {
+		var resp raft.RequestVoteResponse
+		err := l.RequestVote("to", addr, &raft.RequestVoteRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}}, &resp)
+		if err == nil && !resp.Granted {
+			t.Error("not granted")
+		}
+		return err
+	}
+	must(t, ask())
+	to.Close()
+	to.CloseStreams()
+	var again *raft.NetworkTransport
+	for range 100 {
+		var err error
+		if again, err = raft.NewTCPTransport(string(addr), nil, 1, time.Second, io.Discard); err == nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Cleanup(func() { again.Close() })
+	go answer(again)
+	must(t, ask())
 }

@@ -116,8 +116,17 @@ func (g *replica[M]) watchLoop(ctx context.Context) {
 	}
 }
 
+// widen gives Raft the time-outs of a group of several; the old ones would end
+// the leadership with every hiccup of another node.
+func (g *replica[M]) widen() error {
+	if g.wide.Swap(true) || g.c.Alone == 0 {
+		return nil
+	}
+	return g.rebuild()
+}
+
 // rebuild replaces the Raft object and its log, on the same files and the same
-// machine. Growing from one voter to more goes the same way.
+// machine.
 //
 // Raft answers no future that is under way when it is shut down, hence the
 // window is emptied first. It empties: a leader cut off from its followers

@@ -21,6 +21,7 @@ const (
 	ansCount
 	ansSegment
 	ansCrawl
+	ansVersion
 )
 
 // remember keeps an answer in the slot of the session's oldest. A grant that
@@ -102,6 +103,9 @@ func putAnswer(w *writer, result any) {
 	case api.Crawl:
 		w.byte(ansCrawl)
 		w.uint(uint64(v.ID))
+	case uint64:
+		w.byte(ansVersion)
+		w.uint(v)
 	default:
 		w.byte(ansNone)
 	}
@@ -142,6 +146,8 @@ func (t *tx) getAnswer(r *reader) any {
 		return r.int()
 	case ansSegment:
 		return salvor.SegmentID(r.uint())
+	case ansVersion:
+		return r.uint()
 	case ansCrawl:
 		if c := t.m.crawls[salvor.CrawlID(r.uint())]; c != nil {
 			return c.Crawl

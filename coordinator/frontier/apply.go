@@ -15,21 +15,35 @@ type meta struct {
 	host    uint32
 	segment uint32
 	crawl   uint32
+	level   uint16 // the highest that any command applied had; 0 none had one
 }
 
+// leveledMeta is the version of the record in a state whose commands had
+// feature levels. Other records of such a state may be of a form that a program
+// without levels cannot read; this one tells it so.
+const leveledMeta = 2
+
 func (m *meta) encode(w *writer) {
-	w.byte(recordVersion)
+	if m.level == 0 {
+		w.byte(recordVersion)
+	} else {
+		w.byte(leveledMeta)
+	}
 	w.uint(m.applied)
 	w.int(m.clock)
 	w.int(m.low)
 	w.uint(uint64(m.host))
 	w.uint(uint64(m.segment))
 	w.uint(uint64(m.crawl))
+	if m.level != 0 {
+		w.uint(uint64(m.level))
+	}
 }
 
 func (m *meta) decode(s string) bool {
 	r := reader{s: s}
-	if r.byte() != recordVersion {
+	version := r.byte()
+	if version != recordVersion && version != leveledMeta {
 		r.fail()
 	}
 	m.applied = r.uint()
@@ -38,6 +52,9 @@ func (m *meta) decode(s string) bool {
 	m.host = uint32(r.uint())
 	m.segment = uint32(r.uint())
 	m.crawl = uint32(r.uint())
+	if version == leveledMeta {
+		m.level = uint16(r.small(1<<16 - 1))
+	}
 	return r.end()
 }
 
@@ -81,6 +98,9 @@ func (m *Machine) applySome(out []Outcome, i int, entry func(int) (uint64, Envel
 	first := i
 	for ; i < len(out) && !t.full() && m.halted == nil && t.err == nil; i++ {
 		index, env, err := entry(i)
+		if err == nil {
+			err = m.admit(&env)
+		}
 		if err != nil {
 			m.halted = fmt.Errorf("apply entry %d: %w", index, err)
 			break
@@ -129,6 +149,8 @@ func (m *Machine) finish(t *tx) {
 func (t *tx) apply(env *Envelope) (any, error) {
 	m := &t.m.meta
 	m.clock = max(m.clock, env.Now)
+	m.level = max(m.level, env.Level)
+	t.level = env.Level
 	t.release()
 	s := t.m.sessions[env.Session]
 	if s != nil && env.Request != 0 {
@@ -182,8 +204,32 @@ func (t *tx) run(env *Envelope) (any, error) {
 		return nil, t.closeCrawl(c.Crawl)
 	case *Tick:
 		return nil, nil
+	case *SetRecord:
+		return t.setRecord(&c.Record)
+	case *AdoptCrawl:
+		return nil, t.adoptCrawl(c)
+	case *EndIdle:
+		t.endIdle(c)
+		return nil, nil
+	case *SetGroup:
+		return nil, t.setGroup(c)
+	case *SetShare:
+		return nil, t.setShare(c)
 	}
 	return nil, salvor.Errorf(salvor.TooNew, "apply command: unknown type %T", env.Command)
+}
+
+// admit refuses what needs a newer feature level than this node runs at. It must
+// stop, and never skip a command that the others apply (protocol 9).
+func (m *Machine) admit(env *Envelope) error {
+	if env.Command == nil {
+		return nil // applied before
+	}
+	if need := max(env.Level, LevelOf(env.Command)); need > m.level {
+		return salvor.Errorf(salvor.TooNew, "command %s needs feature level %d, this node runs at %d", name(env.Command), need, m.level).
+			WithHint(newerHint)
+	}
+	return nil
 }
 
 // crawl is a crawl that commands may change.

@@ -171,7 +171,7 @@ func (a *audit) checkQueues() {
 			if q.robots != a.robots[q] {
 				a.t.Errorf("host %s: %d robots items counted, %d there", q.h.name, q.robots, a.robots[q])
 			}
-			if (q.ready >= 0) != (q.t.Queued > 0) || q.ready >= 0 && a.m.ready[q.ready] != q {
+			if (q.ready >= 0) != (q.t.Queued > 0) || q.ready >= 0 && q.c.ready[q.ready] != q {
 				a.t.Errorf("host %s: place %d in the ready list with %d queued", q.h.name, q.ready, q.t.Queued)
 			}
 			a.checkLanes(q)
@@ -235,18 +235,39 @@ func (a *audit) checkIndexes() {
 	}
 }
 
+func bookedText(g *group) string {
+	if g == nil {
+		g = &group{}
+	}
+	return fmt.Sprint(g.booked, g.paced, g.unlimited)
+}
+
 func (a *audit) checkLeases() {
-	booked := map[*host]string{}
+	booked := map[*group]*group{}
+	for _, l := range a.m.leases {
+		if booked[l.q.h.group] == nil {
+			booked[l.q.h.group] = &group{}
+		}
+		booked[l.q.h.group].book(l.pace)
+	}
 	for _, h := range a.m.hosts {
-		n := &host{}
-		for _, l := range a.m.leases {
-			if l.q.h == h {
-				n.book(l.pace)
+		want := bookedText(booked[h.group])
+		if got := bookedText(h.group); got != want {
+			a.t.Errorf("host %s: booked %s, leases sum up to %s", h.name, got, want)
+		}
+		if h.group != &h.alone && (a.m.groups[h.group.name] != h.group || bookedText(&h.alone) != bookedText(nil)) {
+			a.t.Errorf("host %s is in group %q and has %s booked alone", h.name, h.group.name, bookedText(&h.alone))
+		}
+	}
+	for id, s := range a.m.sessions {
+		n := 0
+		for _, l := range s.leases {
+			if l.pace > 0 {
+				n++
 			}
 		}
-		booked[h] = fmt.Sprint(n.booked, n.paced, n.unlimited)
-		if got := fmt.Sprint(h.booked, h.paced, h.unlimited); got != booked[h] {
-			a.t.Errorf("host %s: booked %s, leases sum up to %s", h.name, got, booked[h])
+		if s.paced != n {
+			a.t.Errorf("session %d: %d leases with a pace counted, %d there", id, s.paced, n)
 		}
 	}
 	for id, l := range a.m.leases {

@@ -11,8 +11,7 @@ import (
 // holds one entry of every command as every version wrote it.
 const formatVersion = 1
 
-// maxLevel is the newest feature level this code knows.
-const maxLevel = 0
+const newerHint = "Use a newer salvor on this directory."
 
 // Encode is the form of a command in the log. A zero Version means the
 // current one.
@@ -36,7 +35,7 @@ func Decode(data []byte) (Envelope, error) {
 	e := Envelope{Version: r.byte()}
 	if e.Version != formatVersion {
 		return Envelope{}, salvor.Errorf(salvor.TooNew, "decode command: format version %d, this program knows %d", e.Version, formatVersion).
-			WithHint("Use a newer salvor on this directory.")
+			WithHint(newerHint)
 	}
 	e.Level = uint16(r.small(1<<16 - 1))
 	e.Session = salvor.SessionID(r.uint())
@@ -47,9 +46,9 @@ func Decode(data []byte) (Envelope, error) {
 		return Envelope{}, salvor.Errorf(salvor.Invalid, "decode command: cut short in its frame")
 	}
 	c := newCommand(k)
-	if c == nil || e.Level > maxLevel {
+	if c == nil || e.Level > Level {
 		return Envelope{}, salvor.Errorf(salvor.TooNew, "decode command: type %d of level %d is not known", k, e.Level).
-			WithHint("Use a newer salvor on this directory.")
+			WithHint(newerHint)
 	}
 	c.decode(&r)
 	if !r.end() {
@@ -96,14 +95,45 @@ func newCommand(k kind) Command {
 		return new(Close)
 	case kindTick:
 		return new(Tick)
+	case kindSetRecord:
+		return new(SetRecord)
+	case kindAdoptCrawl:
+		return new(AdoptCrawl)
+	case kindEndIdle:
+		return new(EndIdle)
+	case kindSetGroup:
+		return new(SetGroup)
+	case kindSetShare:
+		return new(SetShare)
 	}
 	return nil
 }
 
-func (c *CreateCrawl) encode(w *writer) { putCrawl(w, &c.Crawl) }
-func (c *CreateCrawl) decode(r *reader) { getCrawl(r, &c.Crawl) }
-func (c *SetCrawl) encode(w *writer)    { putCrawl(w, &c.Crawl) }
-func (c *SetCrawl) decode(r *reader)    { getCrawl(r, &c.Crawl) }
+func (c *CreateCrawl) encode(w *writer) { putCrawlCommand(w, &c.Crawl) }
+func (c *CreateCrawl) decode(r *reader) { getCrawlCommand(r, &c.Crawl) }
+func (c *SetCrawl) encode(w *writer)    { putCrawlCommand(w, &c.Crawl) }
+func (c *SetCrawl) decode(r *reader)    { getCrawlCommand(r, &c.Crawl) }
+func (c *AdoptCrawl) encode(w *writer)  { putCrawlCommand(w, &c.Crawl) }
+func (c *AdoptCrawl) decode(r *reader)  { getCrawlCommand(r, &c.Crawl) }
+
+// putCrawlCommand writes the version only where it says something, so that a
+// command without one is as it was before there were any.
+func putCrawlCommand(w *writer, c *api.Crawl) {
+	putCrawl(w, c)
+	if c.Version != 0 {
+		w.uint(c.Version)
+	}
+}
+
+func getCrawlCommand(r *reader, c *api.Crawl) {
+	getCrawl(r, c)
+	if len(r.s) == 0 {
+		return
+	}
+	if c.Version = r.uint(); c.Version == 0 {
+		r.fail() // one form only
+	}
+}
 
 func putCrawl(w *writer, c *api.Crawl) {
 	w.uint(uint64(c.ID))
@@ -151,6 +181,26 @@ func (c *Close) decode(r *reader) { c.Crawl = salvor.CrawlID(r.small(1<<32 - 1))
 
 func (*Tick) encode(*writer) {}
 func (*Tick) decode(*reader) {}
+
+func (c *SetRecord) encode(w *writer) {
+	w.string(c.Record.Table)
+	w.string(c.Record.Key)
+	w.bytes(c.Record.Value)
+	w.uint(c.Record.Version)
+}
+
+func (c *SetRecord) decode(r *reader) {
+	c.Record.Table = r.string()
+	c.Record.Key = r.string()
+	c.Record.Value = r.bytes()
+	c.Record.Version = r.uint()
+}
+
+func (c *EndIdle) encode(w *writer) { w.uint(uint64(c.Session)); w.uint(c.Answers) }
+func (c *EndIdle) decode(r *reader) {
+	c.Session = salvor.SessionID(r.uint())
+	c.Answers = r.uint()
+}
 
 func (c *OpenSegment) encode(w *writer) { w.string(c.Name) }
 func (c *OpenSegment) decode(r *reader) { c.Name = r.string() }

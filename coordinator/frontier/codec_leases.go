@@ -96,6 +96,31 @@ func (c *SetBudget) decode(r *reader) {
 	c.Note = getOptional(r, r.string)
 }
 
+func (c *SetGroup) encode(w *writer) {
+	w.uint(uint64(c.Crawl))
+	w.string(c.Name)
+	w.uint(uint64(len(c.Hosts)))
+	for _, h := range c.Hosts {
+		w.string(h)
+	}
+	w.uint(uint64(c.Share))
+}
+
+func (c *SetGroup) decode(r *reader) {
+	c.Crawl = salvor.CrawlID(r.small(1<<32 - 1))
+	c.Name = r.string()
+	for range r.count(1) {
+		c.Hosts = append(c.Hosts, r.string())
+	}
+	c.Share = salvor.Pace(r.uint())
+}
+
+func (c *SetShare) encode(w *writer) { w.string(c.Name); w.uint(uint64(c.Share)) }
+func (c *SetShare) decode(r *reader) {
+	c.Name = r.string()
+	c.Share = salvor.Pace(r.uint())
+}
+
 func putOptional[T any](w *writer, v *T, put func(T)) {
 	w.bool(v != nil)
 	if v != nil {

@@ -24,6 +24,7 @@ func samples() []Envelope {
 	crawl := api.Crawl{
 		ID: 3, Name: "geocities", State: salvor.CrawlPaused, HashKey: salvor.HashKey{1, 2, 15: 9}, Canon: 2, Scope: 7,
 		Deadline: 1_800_000_000_123, Ceiling: 20_000, Start: 2_000, Tries: 8, Settings: []byte(`{"scope":"host"}`), Basis: 1, Created: 1_700_000_000_456,
+		Version: 6,
 	}
 	item := salvor.Item{
 		Key: salvor.Key{0xaa, 15: 0xbb}, Crawl: 3, Host: "example.org", Origin: "https://example.org:8443", Method: "POST",
@@ -50,11 +51,32 @@ func samples() []Envelope {
 		&OpenSegment{Name: "S-1.warc.gz"}, &SetSegment{segment},
 		&Reopen{Reopen: api.Reopen{Crawl: 3, Host: "example.org", Outcomes: []salvor.Outcome{salvor.Failed, salvor.Gone}, Reason: "asked"}, After: []byte{1, 2}, Limit: 500},
 		&Exclude{Crawl: 3, Rule: "exclude:x", Items: []api.HostKey{{Host: "a", Key: salvor.Key{1}}, {Host: "a", Key: salvor.Key{2}}}},
-		&Close{Crawl: 3}, &Tick{},
+		&Close{Crawl: 3}, &Tick{}, &SetRecord{api.Record{Table: "nodes", Key: "n1", Value: []byte(`{"id":"n1"}`), Version: 12}},
+		&AdoptCrawl{crawl}, &EndIdle{Session: 5, Answers: 300},
+		&SetGroup{Crawl: 3, Name: "cdn", Hosts: []string{"a.example", "b.example"}, Share: 700}, &SetShare{Name: "cdn", Share: 700},
 	}
 	var list []Envelope
 	for i, c := range commands {
-		list = append(list, Envelope{Version: formatVersion, Session: 1<<63 + 5, Request: uint64(i) * 1000, Now: 1_700_000_000_999, Command: c})
+		list = append(list, Envelope{Version: formatVersion, Level: LevelOf(c), Session: 1<<63 + 5, Request: uint64(i) * 1000, Now: 1_700_000_000_999, Command: c})
+	}
+	return list
+}
+
+// unleveled are the commands there were before feature levels, as they were
+// written then: crawls had no version.
+func unleveled() (list []Envelope) {
+	for _, e := range samples() {
+		if e.Command.kind() > kindTick {
+			continue
+		}
+		e.Level = 0
+		switch c := e.Command.(type) {
+		case *CreateCrawl:
+			c.Crawl.Version = 0
+		case *SetCrawl:
+			c.Crawl.Version = 0
+		}
+		list = append(list, e)
 	}
 	return list
 }
@@ -62,11 +84,24 @@ func samples() []Envelope {
 // TestCodecGolden: what was written once is read for ever, and written so
 // until the format version changes.
 func TestCodecGolden(t *testing.T) {
+	sameForm(t, "v1-", unleveled())
+	sameForm(t, "leveled-", samples())
 	seen := map[kind]bool{}
-	for _, want := range samples() {
-		seen[want.Command.kind()] = true
+	for _, e := range samples() {
+		seen[e.Command.kind()] = true
+	}
+	for k := kind(1); newCommand(k) != nil; k++ {
+		if !seen[k] {
+			t.Errorf("no sample of %s", name(newCommand(k)))
+		}
+	}
+}
+
+func sameForm(t *testing.T, prefix string, list []Envelope) {
+	t.Helper()
+	for _, want := range list {
 		data := Encode(want)
-		old := golden(t, "v1-"+name(want.Command)+".hex", data)
+		old := golden(t, prefix+name(want.Command)+".hex", data)
 		if !cmp.Equal(old, data) {
 			t.Errorf("%s is written in another form:\n%x\n%x", name(want.Command), old, data)
 		}
@@ -77,17 +112,12 @@ func TestCodecGolden(t *testing.T) {
 			t.Errorf("%s: %s", name(want.Command), diff)
 		}
 	}
-	for k := kind(1); newCommand(k) != nil; k++ {
-		if !seen[k] {
-			t.Errorf("no sample of %s", name(newCommand(k)))
-		}
-	}
 }
 
 // An Extend of all leases has no From, and is written as it was before there
 // was one.
 func TestWholeExtendGolden(t *testing.T) {
-	for _, e := range samples() {
+	for _, e := range unleveled() {
 		c, ok := e.Command.(*Extend)
 		if !ok {
 			continue
@@ -163,7 +193,7 @@ func full(t *testing.T, path string, v reflect.Value) {
 func TestDecodeRefuses(t *testing.T) {
 	good := Encode(samples()[4])
 	future := append([]byte{formatVersion + 1}, good[1:]...)
-	leveled := Encode(Envelope{Level: maxLevel + 1, Command: &Tick{}})
+	leveled := Encode(Envelope{Level: Level + 1, Command: &Tick{}})
 	unknown := append(Encode(Envelope{Command: &Tick{}})[:5], 0xee)
 	for _, c := range []struct {
 		what string

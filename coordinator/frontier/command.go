@@ -43,7 +43,29 @@ const (
 	kindExclude
 	kindClose
 	kindTick
+	kindSetRecord
+	kindAdoptCrawl
+	kindEndIdle
+	kindSetGroup
+	kindSetShare
 )
+
+// Level is the newest feature level this program knows. A node that runs at a
+// lower one knows what that one had, and no more.
+//
+//	1  the first
+//	2  EndIdle, SetGroup, SetShare
+const Level = 2
+
+// LevelOf is the feature level a command needs: it is proposed only where the
+// cluster runs at that level or a newer one.
+func LevelOf(c Command) uint16 {
+	switch c.(type) {
+	case *EndIdle, *SetGroup, *SetShare:
+		return 2
+	}
+	return 1
+}
 
 type (
 	// CreateCrawl makes a crawl; its HashKey and ID were drawn by the proposer.
@@ -116,6 +138,28 @@ type (
 	Close struct{ Crawl salvor.CrawlID }
 	// Tick moves the group clock, so that waiting items come due.
 	Tick struct{}
+	// SetRecord puts a record of the registry in the place of its version.
+	SetRecord struct{ Record api.Record }
+	// AdoptCrawl brings this group's copy of a crawl up to a newer version.
+	AdoptCrawl struct{ Crawl api.Crawl }
+	// EndIdle ends a session that holds nothing, unless it got more answers
+	// than when its silence began.
+	EndIdle struct {
+		Session salvor.SessionID
+		Answers uint64 // as in SessionInfo
+	}
+	// SetGroup merges hosts into one budget group, or with none dissolves it.
+	SetGroup struct {
+		Crawl salvor.CrawlID // where a host that nobody offered yet begins
+		Name  string
+		Hosts []string
+		Share salvor.Pace
+	}
+	// SetShare says what part of a budget this Raft group may book.
+	SetShare struct {
+		Name  string
+		Share salvor.Pace // 0 all
+	}
 )
 
 func (*CreateCrawl) kind() kind { return kindCreateCrawl }
@@ -134,3 +178,8 @@ func (*Reopen) kind() kind      { return kindReopen }
 func (*Exclude) kind() kind     { return kindExclude }
 func (*Close) kind() kind       { return kindClose }
 func (*Tick) kind() kind        { return kindTick }
+func (*SetRecord) kind() kind   { return kindSetRecord }
+func (*AdoptCrawl) kind() kind  { return kindAdoptCrawl }
+func (*EndIdle) kind() kind     { return kindEndIdle }
+func (*SetGroup) kind() kind    { return kindSetGroup }
+func (*SetShare) kind() kind    { return kindSetShare }

@@ -1,6 +1,7 @@
 package frontier
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -23,8 +24,8 @@ func (t *tx) createCrawl(cmd *CreateCrawl) (api.Crawl, error) {
 		return api.Crawl{}, salvor.Errorf(salvor.Conflict, "crawl number %d was used before", id)
 	}
 	t.m.meta.crawl = uint32(id)
-	c := &crawl{Crawl: own(cmd.Crawl), queues: map[uint32]*queue{}, stats: map[statKey]*api.Count{}}
-	c.ID = id
+	c := newCrawl(own(cmd.Crawl))
+	c.ID, c.Version = id, t.nextVersion(0)
 	t.m.crawls[id] = c
 	t.touchCrawl(c)
 	return c.Crawl, nil
@@ -51,14 +52,63 @@ func (t *tx) setCrawl(cmd *SetCrawl) error {
 		return err
 	}
 	n := own(cmd.Crawl)
+	n.ID, n.Name, n.HashKey, n.Canon, n.Basis, n.Created = c.ID, c.Name, c.HashKey, c.Canon, c.Basis, c.Created
 	switch {
+	case n.Version != 0 && n.Version == c.Version && equal(&n, &c.Crawl):
+		return nil // said before
+	case n.Version != 0 && n.Version != c.Version+1:
+		return salvor.Errorf(salvor.Conflict, "crawl %d is at version %d, which %d does not follow", c.ID, c.Version, n.Version).
+			WithHint("Read the crawl again and repeat the change.")
 	case n.Scope < c.Scope:
 		return salvor.Errorf(salvor.Conflict, "crawl %d is at scope version %d, not %d", c.ID, c.Scope, n.Scope).
 			WithHint("Read the crawl again and repeat the change.")
 	case n.State == salvor.CrawlFinished && c.State != n.State && c.t.Open() > 0:
 		return openError(c)
 	}
-	n.ID, n.Name, n.HashKey, n.Canon, n.Basis, n.Created = c.ID, c.Name, c.HashKey, c.Canon, c.Basis, c.Created
+	n.Version = t.nextVersion(c.Version)
+	c.Crawl = n
+	t.touchCrawl(c)
+	return nil
+}
+
+// nextVersion is the version after a change. Commands from before there were
+// versions leave none, so that their log gives the state it always gave.
+func (t *tx) nextVersion(v uint64) uint64 {
+	if t.level == 0 {
+		return v
+	}
+	return v + 1
+}
+
+// equal compares all but the versions.
+func equal(a, b *api.Crawl) bool {
+	var x, y writer
+	putCrawl(&x, a)
+	putCrawl(&y, b)
+	return bytes.Equal(x.b, y.b)
+}
+
+// adoptCrawl brings this group's copy of a crawl up to a newer version, or makes
+// it. What the group itself did to its copy, finishing it or setting it running
+// again, has no version and stands until the source changes the crawl.
+func (t *tx) adoptCrawl(cmd *AdoptCrawl) error {
+	c := t.m.crawls[cmd.Crawl.ID]
+	n := own(cmd.Crawl)
+	switch {
+	case c == nil:
+		c = newCrawl(n)
+		t.m.crawls[c.ID] = c
+		t.m.meta.crawl = max(t.m.meta.crawl, uint32(c.ID))
+		t.touchCrawl(c)
+		return nil
+	case c.HashKey != n.HashKey:
+		return salvor.Errorf(salvor.Conflict, "crawl %d is %q here, with another hash key", c.ID, c.Name)
+	case n.Version <= c.Version:
+		return nil
+	case n.State == salvor.CrawlFinished && c.State != n.State && c.t.Open() > 0:
+		return openError(c)
+	}
+	n.Canon, n.Basis, n.Created = c.Canon, c.Basis, c.Created
 	c.Crawl = n
 	t.touchCrawl(c)
 	return nil
@@ -114,6 +164,9 @@ func (t *tx) setBudget(cmd *SetBudget) error {
 		h.note = strings.Clone(*cmd.Note)
 	}
 	t.touchHost(h)
+	if h.group != &h.alone {
+		t.touchGroup(h.group)
+	}
 	return nil
 }
 

@@ -80,7 +80,8 @@ func (t *tx) newQueue(c *crawl, name string) *queue {
 
 func (t *tx) newHost(name string, rate salvor.Pace) *host {
 	t.m.meta.host++
-	h := &host{num: t.m.meta.host, name: strings.Clone(name), rate: rate}
+	h := newHost(t.m.meta.host, strings.Clone(name))
+	h.rate = rate
 	t.m.hosts[h.name] = h
 	t.m.byNum[h.num] = h
 	t.touchHost(h)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,15 +15,23 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-const goldenState = "testdata/golden/state-v1.txt"
-
 // TestGoldenState: a log of an earlier release gives the state it gave then,
-// and that state can be opened and continued (protocol 9).
+// and that state can be opened and continued (protocol 9). The first is of
+// before there were feature levels.
 func TestGoldenState(t *testing.T) {
-	if _, err := os.Stat(goldenState); os.IsNotExist(err) && *update {
-		writeGoldenState(t)
+	for _, name := range []string{"state-v1.txt", "state-leveled.txt"} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join("testdata", "golden", name)
+			if _, err := os.Stat(path); os.IsNotExist(err) && *update {
+				writeGoldenState(t, path)
+			}
+			checkGoldenState(t, path)
+		})
 	}
-	log, state := readGoldenState(t)
+}
+
+func checkGoldenState(t *testing.T, path string) {
+	log, state := readGoldenState(t, path)
 	m := open(t, vfs.NewMem())
 	for i, o := range m.ApplyBatch(log) {
 		if o.Fatal {
@@ -56,9 +65,9 @@ func TestGoldenState(t *testing.T) {
 	shut(t, m)
 }
 
-func writeGoldenState(t *testing.T) {
+func writeGoldenState(t *testing.T, path string) {
 	m := open(t, vfs.NewMem())
-	log := run(t, m, 603, 90)
+	log := run(t, m, 718, 160)
 	state := dump(t, m)
 	shut(t, m)
 	var b strings.Builder
@@ -68,13 +77,13 @@ func writeGoldenState(t *testing.T) {
 	for _, k := range slices.Sorted(maps.Keys(state)) {
 		fmt.Fprintf(&b, "key %x %x\n", k, state[k])
 	}
-	if err := os.WriteFile(goldenState, []byte(b.String()), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func readGoldenState(t *testing.T) (log []Entry, state map[string]string) {
-	f, err := os.Open(goldenState)
+func readGoldenState(t *testing.T, path string) (log []Entry, state map[string]string) {
+	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -85,7 +85,7 @@ func (t *tx) leaseOf(l *lease) api.Lease {
 
 func (t *tx) addLease(l *lease) {
 	t.m.addLease(l)
-	l.q.h.book(l.pace)
+	l.book()
 }
 
 func (m *Machine) addLease(l *lease) {

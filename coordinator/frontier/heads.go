@@ -25,13 +25,11 @@ type cachedHead struct {
 
 const headsKept = 1 << 18 // 11 MB
 
-func newHeadCache() headCache { return make(headCache, headsKept) }
-
 // at is the place for an item; another item may have it. No item has the zero
 // id: crawls are numbered from one.
 func (c headCache) at(id itemID) *cachedHead {
 	n := binary.LittleEndian.Uint64(id.key[:]) ^ uint64(id.host)*0x9e3779b97f4a7c15
-	return &c[n%headsKept]
+	return &c[n%uint64(len(c))]
 }
 
 func (c headCache) put(id itemID, h *head) {

@@ -14,7 +14,7 @@ func hostsMachine(n int) *Machine {
 	c := &crawl{queues: make(map[uint32]*queue, n)}
 	m.crawls[1] = c
 	for i := range n {
-		q := &queue{c: c, h: &host{num: uint32(i), name: fmt.Sprintf("h%06d.example", i)}}
+		q := &queue{c: c, h: newHost(uint32(i), fmt.Sprintf("h%06d.example", i))}
 		q.t.Queued = int64(i * 7919 % 101)
 		c.queues[uint32(i)] = q
 	}

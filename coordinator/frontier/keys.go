@@ -14,6 +14,7 @@ import (
 //	m                                    applied index, clock, next numbers
 //	c crawl                              crawl and its counters
 //	t crawl kind ...                     counts by media type, status, reason
+//	b name                               budget of a group of merged hosts
 //	h host                               name and budget of a host
 //	x crawl host                         counters and lanes of a host's queue
 //	u crawl host key                     an item
@@ -27,10 +28,12 @@ import (
 //	s session                            a session, and what it lost to others
 //	a session slot                       a remembered answer of a session
 //	g segment                            a row of the segment table
+//	y length table key                   a record of the registry
 const (
 	tagMeta    = 'm'
 	tagCrawl   = 'c'
 	tagStat    = 't'
+	tagGroup   = 'b'
 	tagHost    = 'h'
 	tagQueue   = 'x'
 	tagItem    = 'u'
@@ -44,6 +47,7 @@ const (
 	tagSession = 's'
 	tagAnswer  = 'a'
 	tagSegment = 'g'
+	tagRecord  = 'y'
 )
 
 // itemID addresses an item in the state.
@@ -136,6 +140,14 @@ func keyOrigin(dst []byte, c salvor.CrawlID, host uint32, origin string) []byte 
 func keyAnswer(dst []byte, s salvor.SessionID, slot uint16) []byte {
 	return binary.BigEndian.AppendUint16(key64(dst, tagAnswer, uint64(s)), slot)
 }
+
+func keyGroup(dst []byte, name string) []byte { return append(append(dst, tagGroup), name...) }
+
+func keyTable(dst []byte, table string) []byte {
+	return append(append(dst, tagRecord, byte(len(table))), table...)
+}
+
+func keyRecord(dst []byte, table, key string) []byte { return append(keyTable(dst, table), key...) }
 
 // after is the smallest key above every key with this prefix.
 func after(prefix []byte) []byte {

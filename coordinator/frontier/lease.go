@@ -68,7 +68,7 @@ func (t *tx) returnLease(l *lease) {
 // dropLease ends a lease without open items.
 func (t *tx) dropLease(l *lease) {
 	l.gone = true
-	l.q.h.unbook(l.pace)
+	l.unbook()
 	delete(t.m.leases, l.id)
 	if i := slices.Index(l.s.leases, l); i >= 0 {
 		l.s.leases = slices.Delete(l.s.leases, i, i+1)
@@ -135,9 +135,9 @@ func (t *tx) allow(l *lease, want salvor.Pace) salvor.Pace {
 }
 
 func (t *tx) setPace(l *lease, p salvor.Pace) {
-	l.q.h.unbook(l.pace)
+	l.unbook()
 	l.pace = p
-	l.q.h.book(p)
+	l.book()
 }
 
 // expire ends a lease that was not renewed since.

@@ -21,6 +21,7 @@ func (m *Machine) load() error {
 		what string
 		row  func(k []byte, v string) bool
 	}{
+		{tagGroup, "budget group", m.loadGroup},
 		{tagHost, "host", m.loadHost},
 		{tagCrawl, "crawl", m.loadCrawl},
 		{tagStat, "counter", m.loadStat},
@@ -70,11 +71,12 @@ func (m *Machine) loadMeta() error {
 	} else if err != nil {
 		return err
 	}
-	if len(v) > 0 && v[0] > recordVersion {
-		err = salvor.Errorf(salvor.TooNew, "read state: record version %d, this program knows %d", v[0], recordVersion).
-			WithHint("Use a newer salvor on this directory.")
+	if len(v) > 0 && v[0] > leveledMeta {
+		err = salvor.Errorf(salvor.TooNew, "read state: record version %d, this program knows %d", v[0], leveledMeta).WithHint(newerHint)
 	} else if !m.meta.decode(string(v)) {
 		err = salvor.Errorf(salvor.Internal, "read state: malformed index")
+	} else if m.meta.level > m.level {
+		err = salvor.Errorf(salvor.TooNew, "read state: it is of feature level %d, this node runs at %d", m.meta.level, m.level).WithHint(newerHint)
 	}
 	if cerr := closer.Close(); err == nil {
 		err = cerr
@@ -83,8 +85,17 @@ func (m *Machine) loadMeta() error {
 }
 
 func (m *Machine) loadHost(k []byte, v string) bool {
-	h, ok := decodeHost(binary.BigEndian.Uint32(k[1:]), v)
+	h, merged, ok := decodeHost(binary.BigEndian.Uint32(k[1:]), v)
 	m.hosts[h.name], m.byNum[h.num] = h, h
+	if merged != "" {
+		h.group = m.groups[merged]
+	}
+	return ok && h.group != nil
+}
+
+func (m *Machine) loadGroup(k []byte, v string) bool {
+	g, ok := decodeGroup(string(k[1:]), v)
+	m.groups[g.name] = g
 	return ok
 }
 
@@ -161,7 +172,7 @@ func (m *Machine) loadLease(k []byte, v string) bool {
 	}
 	l.q = c.queues[num]
 	m.addLease(l)
-	l.q.h.book(l.pace)
+	l.book()
 	return true
 }
 

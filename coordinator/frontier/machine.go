@@ -38,11 +38,26 @@ import (
 type Options struct {
 	// CacheBytes is the block cache; memtables are charged to it. 0 is 256 MB.
 	CacheBytes int64
+	// Cache is shared with other machines of the process; CacheBytes is then
+	// this one's share of it. nil: a cache of its own.
+	Cache *Cache
 	// FS is where the state lives; nil is the operating system's.
 	FS vfs.FS
+	// Level is the feature level to run at; 0 is the newest. A command or a state
+	// that needs a newer one is refused, and the node must stop.
+	Level uint16
 	// Logger takes Pebble's messages; nil drops all but errors.
 	Logger pebble.Logger
+
+	heads int // a test's
 }
+
+// Cache is a block cache that several machines share. Who made it unrefs it
+// after the last of them was closed.
+type Cache = pebble.Cache
+
+// NewCache makes a shared cache of so many bytes.
+func NewCache(bytes int64) *Cache { return pebble.NewCache(bytes) }
 
 // Entry is one committed entry of the log.
 type Entry struct {
@@ -53,7 +68,7 @@ type Entry struct {
 // Outcome is what became of an Entry. By command, Result is: CreateCrawl
 // api.Crawl, Discover []api.Result, Grant []api.Lease, Extend api.Renewal,
 // Settle SettleResult, Reopen ReopenResult, Exclude int64, OpenSegment
-// salvor.SegmentID; nil for the others.
+// salvor.SegmentID, SetRecord uint64, the new version; nil for the others.
 type Outcome struct {
 	Result any
 	Err    error // the command was refused and changed nothing but the clock
@@ -78,7 +93,8 @@ type ReadyHost struct {
 	Crawl  salvor.CrawlID
 	Host   string
 	Queued int64       // items that can be granted
-	Leases int         // leases with a pace that are out
+	Purse  string      // whose budget it is: the host's, or a group's of merged hosts
+	Leases int         // of the budget: leases with a pace that are out
 	Budget salvor.Pace // Unlimited: nothing is booked
 	Free   salvor.Pace // what is not booked
 	Robots bool        // only robots items are given
@@ -102,19 +118,20 @@ type Machine struct {
 	opts    *pebble.Options
 	flushes flushes
 	applied atomic.Uint64
-	turn    atomic.Uint64 // where the next Ready begins
+	turn    atomic.Uint64 // with which crawl the next Ready begins
 
 	mu       sync.RWMutex // held while a batch is applied and committed
 	halted   error        // why nothing more is applied
+	level    uint16       // the feature level it runs at
 	meta     meta
 	due      int64 // no waiting item is due before it, pending ones included
 	crawls   map[salvor.CrawlID]*crawl
 	hosts    map[string]*host
 	byNum    map[uint32]*host
+	groups   map[string]*group // of merged hosts
 	sessions map[salvor.SessionID]*session
 	leases   map[salvor.LeaseID]*lease
-	ready    []*queue // with queued items
-	readers  int      // lanes that read ahead
+	readers  int // lanes that read ahead
 	texts    map[*queue][]api.Robots
 	heads    headCache
 	origins  map[originKey]struct{} // whose robots.txt item is known
@@ -132,6 +149,7 @@ func (o Options) pebble() *pebble.Options {
 	cache := cmp.Or(o.CacheBytes, int64(defaultCache))
 	p := &pebble.Options{
 		CacheSize:          cache,
+		Cache:              o.Cache,
 		MemTableSize:       uint64(min(max((cache-64<<20)/4, 4<<20), 32<<20)),
 		DisableWAL:         true, // the Raft log is the log
 		FormatMajorVersion: formatMajor,
@@ -167,10 +185,10 @@ func (quiet) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args
 // Open opens the state in dir, or makes an empty one.
 func Open(dir string, o Options) (*Machine, error) {
 	m := &Machine{
-		opts: o.pebble(), due: never,
-		crawls: map[salvor.CrawlID]*crawl{}, hosts: map[string]*host{}, byNum: map[uint32]*host{},
+		opts: o.pebble(), level: cmp.Or(o.Level, Level), due: never,
+		crawls: map[salvor.CrawlID]*crawl{}, hosts: map[string]*host{}, byNum: map[uint32]*host{}, groups: map[string]*group{},
 		sessions: map[salvor.SessionID]*session{}, leases: map[salvor.LeaseID]*lease{},
-		texts: map[*queue][]api.Robots{}, heads: newHeadCache(), out: map[itemID]*item{},
+		texts: map[*queue][]api.Robots{}, heads: make(headCache, cmp.Or(o.heads, headsKept)), out: map[itemID]*item{},
 		origins:  map[originKey]struct{}{},
 		segments: map[salvor.SegmentID]*api.Segment{}, segmentOf: map[string]salvor.SegmentID{},
 	}
@@ -224,7 +242,7 @@ func Inspect(dir string, fs vfs.FS) (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("inspect state %s: %w", dir, err)
 	}
-	m := &Machine{db: db}
+	m := &Machine{db: db, level: Level}
 	err = m.loadMeta()
 	if cerr := db.Close(); err == nil {
 		err = cerr
@@ -244,15 +262,16 @@ func (m *Machine) Close() error {
 
 // setReady keeps the list of queues that have something queued.
 func (m *Machine) setReady(q *queue) {
+	c := q.c
 	switch has := q.t.Queued > 0; {
 	case has && q.ready < 0:
-		q.ready = len(m.ready)
-		m.ready = append(m.ready, q)
+		q.ready = len(c.ready)
+		c.ready = append(c.ready, q)
 	case !has && q.ready >= 0:
-		last := m.ready[len(m.ready)-1]
-		m.ready[q.ready] = last
+		last := c.ready[len(c.ready)-1]
+		c.ready[q.ready] = last
 		last.ready = q.ready
-		m.ready = m.ready[:len(m.ready)-1]
+		c.ready = c.ready[:len(c.ready)-1]
 		q.ready = -1
 	}
 }

@@ -343,7 +343,7 @@ func readAll(ctx context.Context, t *testing.T, m *Machine, rng *rand.Rand) {
 		if err != nil && ctx.Err() == nil && salvor.ClassOf(err) != salvor.NotFound {
 			t.Error(err)
 		}
-		m.Ready(0, 2)
+		m.Ready(Search{Limit: 2})
 		m.Leases()
 		m.NextDue()
 		m.Types(id)
@@ -361,7 +361,8 @@ func TestReadyTakesTurns(t *testing.T) {
 	f.do(discovery(0, 20))
 	seen := map[string]int{}
 	for range 10 {
-		for _, r := range f.m.Ready(0, 6) {
+		free, _ := f.m.Ready(Search{Limit: 6})
+		for _, r := range free {
 			seen[r.Host]++
 		}
 	}

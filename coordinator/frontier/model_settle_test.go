@@ -38,9 +38,12 @@ func (m *model) report(by salvor.SessionID, c salvor.CrawlID, e *api.Entry) verd
 		}
 		return stale
 	}
-	if e.Verb == api.VerbHold && it.State != api.StateLeased {
+	if e.Verb == api.VerbHold && (it.State != api.StateLeased || by == 0 && it.lease == e.Lease) {
 		if it.Round != e.Round || e.Retry <= m.clock {
 			return stale
+		}
+		if it.State == api.StateLeased {
+			m.strike(k, it)
 		}
 		it.State, it.Retry = api.StateWaiting, e.Retry
 		it.ungate()
@@ -148,14 +151,19 @@ func (m *model) reopen(c *Reopen) ReopenResult {
 		return cmp.Or(cmp.Compare(m.items[a].Outcome, m.items[b].Outcome), m.compare(a, b))
 	})
 	list = list[:min(len(list), c.Limit)]
+	n := int64(0)
 	for _, k := range list {
 		it := m.items[k]
+		if it.State != api.StateSettled {
+			continue // a robots.txt that one before it set going
+		}
+		n++
 		it.Outcome, it.Attempts, it.ans = salvor.Open, 0, answer{}
 		it.Round++
 		m.enqueue(k, false)
 		m.revive(m.crawls[c.Crawl])
 	}
-	return ReopenResult{N: int64(len(list))}
+	return ReopenResult{N: n}
 }
 
 func (m *model) exclude(c *Exclude) (n int64) {
@@ -198,7 +206,8 @@ func (m *model) setBudget(c *SetBudget) {
 		m.crawls[c.Crawl].Ceiling = *c.Ceiling
 		return
 	}
-	b := m.budget(c.Host, m.crawls[c.Crawl])
+	m.budget(c.Host, m.crawls[c.Crawl])
+	b := m.purse(c.Host)
 	if c.Ceiling != nil {
 		b.ceiling, b.own = *c.Ceiling, *c.Ceiling > 0
 	}

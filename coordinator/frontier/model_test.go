@@ -16,8 +16,10 @@ type model struct {
 	index    uint64
 	seq      int
 	crawls   map[salvor.CrawlID]*api.Crawl
-	hosts    []string // in the order of their first offer
-	budgets  map[string]*mBudget
+	hosts    []string            // in the order of their first offer
+	budgets  map[string]*mBudget // of hosts
+	groups   map[string]*mBudget // of merged hosts
+	merged   map[string]string   // host to group
 	items    map[mKey]*mItem
 	sessions map[salvor.SessionID]*mSession
 	leases   map[salvor.LeaseID]*mLease
@@ -27,6 +29,7 @@ type model struct {
 	caps     map[salvor.CrawlID]int64
 	late     map[salvor.CrawlID]int64
 	dups     map[salvor.CrawlID]int64
+	records  map[string]api.Record // of one table
 }
 
 type mKey struct {
@@ -56,14 +59,29 @@ type mItem struct {
 }
 
 type mBudget struct {
-	rate, ceiling salvor.Pace
-	own           bool
-	blocked       int64
+	rate, ceiling, share salvor.Pace
+	own                  bool
+	blocked              int64
+}
+
+// purse is the budget of a host; nil of one that is not known.
+func (m *model) purse(host string) *mBudget {
+	if g := m.merged[host]; g != "" {
+		return m.groups[g]
+	}
+	return m.budgets[host]
 }
 
 type mSession struct {
-	worker string
-	struck []salvor.Key
+	worker  string
+	struck  []salvor.Key
+	answers []mAnswer // the newest last
+	n       uint64    // ever
+}
+
+type mAnswer struct {
+	request uint64
+	result  any
 }
 
 type mLease struct {
@@ -77,9 +95,9 @@ type mLease struct {
 
 func newModel() *model {
 	return &model{
-		crawls: map[salvor.CrawlID]*api.Crawl{}, budgets: map[string]*mBudget{}, items: map[mKey]*mItem{},
+		crawls: map[salvor.CrawlID]*api.Crawl{}, budgets: map[string]*mBudget{}, groups: map[string]*mBudget{}, merged: map[string]string{}, items: map[mKey]*mItem{},
 		sessions: map[salvor.SessionID]*mSession{}, leases: map[salvor.LeaseID]*mLease{}, captures: map[mCapture]bool{}, origins: map[mOrigin]bool{},
-		bytes: map[salvor.CrawlID]int64{}, caps: map[salvor.CrawlID]int64{}, late: map[salvor.CrawlID]int64{}, dups: map[salvor.CrawlID]int64{},
+		bytes: map[salvor.CrawlID]int64{}, caps: map[salvor.CrawlID]int64{}, late: map[salvor.CrawlID]int64{}, dups: map[salvor.CrawlID]int64{}, records: map[string]api.Record{},
 	}
 }
 
@@ -94,21 +112,84 @@ func (m *model) find(f func(mKey, *mItem) bool) (list []mKey) {
 
 func (m *model) hostNum(h string) int { return slices.Index(m.hosts, h) }
 
+// apply is what a machine does with an entry: a request that was answered gets
+// its answer again.
 func (m *model) apply(index uint64, env Envelope) (any, error) {
 	m.index = index
 	m.clock = max(m.clock, env.Now)
 	m.release()
+	s := m.sessions[env.Session]
+	if s == nil || env.Request == 0 {
+		return m.run(env)
+	}
+	for _, a := range s.answers {
+		if a.request == env.Request {
+			return m.again(a.result), nil
+		}
+	}
+	result, err := m.run(env)
+	leases, empty := result.([]api.Lease)
+	if err == nil && m.sessions[env.Session] == s && !(empty && len(leases) == 0) {
+		s.n++
+		s.answers = append(s.answers, mAnswer{env.Request, result})
+		s.answers = s.answers[max(0, len(s.answers)-answersKept):]
+	}
+	return result, err
+}
+
+// again is an answer given before. Leases are answered as they are now.
+func (m *model) again(result any) any {
+	if c, ok := result.(api.Crawl); ok {
+		return *m.crawls[c.ID]
+	}
+	leases, ok := result.([]api.Lease)
+	if !ok {
+		return result
+	}
+	now := []api.Lease{}
+	for _, l := range leases {
+		x := m.leases[l.ID]
+		if x == nil {
+			continue
+		}
+		l.Pace, l.Items = x.pace, nil
+		for _, k := range x.keys {
+			l.Items = append(l.Items, m.items[mKey{x.crawl, x.host, k}].Item)
+		}
+		now = append(now, l)
+	}
+	return now
+}
+
+func (m *model) run(env Envelope) (any, error) {
 	switch c := env.Command.(type) {
 	case *CreateCrawl:
 		n := c.Crawl
+		for _, x := range m.crawls {
+			if x.Name == n.Name {
+				return *x, nil
+			}
+		}
+		n.Version = 1
 		m.crawls[n.ID] = &n
 		return n, nil
 	case *SetCrawl:
-		old := m.crawls[c.Crawl.ID]
-		if c.Crawl.Scope < old.Scope || c.Crawl.State == salvor.CrawlFinished && old.State != c.Crawl.State && m.open(old.ID) > 0 {
+		return nil, m.setCrawl(c.Crawl)
+	case *AdoptCrawl:
+		return nil, m.adopt(c.Crawl)
+	case *SetRecord:
+		return m.setRecord(c.Record)
+	case *SetGroup:
+		return nil, m.setGroup(c)
+	case *SetShare:
+		if m.groups[c.Name] == nil {
 			return nil, errRefused
 		}
-		old.State, old.Scope = c.Crawl.State, c.Crawl.Scope
+		m.groups[c.Name].share = c.Share
+	case *EndIdle:
+		if s := m.sessions[c.Session]; s != nil && s.n == c.Answers && len(m.leasesOf(c.Session)) == 0 {
+			m.end(c.Session)
+		}
 	case *Register:
 		m.register(c)
 	case *End:
@@ -273,8 +354,9 @@ func (m *model) offer(c *api.Crawl, o api.Offer) api.Result {
 		m.revive(c)
 		return api.Readmitted
 	case it.State != api.StateSettled && (better || o.Band < it.Band && !it.answered()):
+		answered := it.answered()
 		m.take(it, o)
-		if o.Band < it.Band && !it.answered() {
+		if o.Band < it.Band && !answered {
 			it.Band = o.Band
 			if it.State == api.StateQueued {
 				m.enqueue(k, false)
@@ -330,17 +412,21 @@ func (m *model) revive(c *api.Crawl) {
 }
 
 func (m *model) limit(c *api.Crawl, h string) salvor.Pace {
-	b := m.budgets[h]
+	b := m.purse(h)
+	limit := min(b.rate, c.Ceiling)
 	if b.own {
-		return min(b.rate, b.ceiling)
+		limit = min(b.rate, b.ceiling)
 	}
-	return min(b.rate, c.Ceiling)
+	if b.share > 0 {
+		limit = min(limit, b.share)
+	}
+	return limit
 }
 
 // booked is the sum of a host's paces but for one lease, and how many have one.
 func (m *model) booked(h string, but salvor.LeaseID) (sum salvor.Pace, paced int) {
 	for id, l := range m.leases {
-		if l.host == h && l.pace > 0 {
+		if m.purse(l.host) == m.purse(h) && l.pace > 0 {
 			paced++
 			if id != but {
 				sum += l.pace
@@ -348,101 +434,4 @@ func (m *model) booked(h string, but salvor.LeaseID) (sum salvor.Pace, paced int
 		}
 	}
 	return sum, paced
-}
-
-func (m *model) grant(g *Grant) ([]api.Lease, error) {
-	if m.sessions[g.Session] == nil {
-		return nil, errRefused
-	}
-	out := []api.Lease{}
-	for _, h := range g.Hosts {
-		c := m.crawls[h.Crawl]
-		if c == nil || c.State != salvor.CrawlRunning || m.budgets[h.Host] == nil || m.budgets[h.Host].blocked > m.clock {
-			continue
-		}
-		pace := h.Pace
-		if limit := m.limit(c, h.Host); limit < salvor.Unlimited {
-			sum, _ := m.booked(h.Host, 0)
-			pace = min(pace, limit-min(limit, sum))
-		}
-		keys := m.head(h.Crawl, h.Host, h.Items)
-		if pace == 0 || len(keys) == 0 {
-			continue
-		}
-		id := salvor.LeaseID(m.index<<16 | uint64(len(out)))
-		l := &mLease{session: g.Session, crawl: h.Crawl, host: h.Host, pace: pace, renewal: m.index}
-		a := api.Lease{ID: id, Crawl: h.Crawl, Host: h.Host, Pace: pace, TTL: salvor.LeaseTTL}
-		for _, k := range keys {
-			m.items[k].State, m.items[k].lease = api.StateLeased, id
-			l.keys = append(l.keys, k.key)
-			a.Items = append(a.Items, m.items[k].Item)
-		}
-		m.leases[id] = l
-		out = append(out, a)
-	}
-	return out, nil
-}
-
-// head is the first n items of a host in the order of band, returned before
-// fresh, arrival; robots items alone while any is open.
-func (m *model) head(c salvor.CrawlID, h string, n int) []mKey {
-	gated := len(m.find(func(k mKey, it *mItem) bool {
-		return k.crawl == c && k.host == h && it.State != api.StateSettled && it.Band == salvor.BandRobots
-	})) > 0
-	list := m.find(func(k mKey, it *mItem) bool {
-		return k.crawl == c && k.host == h && it.State == api.StateQueued && (!gated || it.Band == salvor.BandRobots)
-	})
-	slices.SortFunc(list, func(a, b mKey) int {
-		x, y := m.items[a], m.items[b]
-		if x.Band == y.Band && x.front != y.front {
-			if x.front {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Or(cmp.Compare(x.Band, y.Band), cmp.Compare(x.place, y.place))
-	})
-	return list[:max(0, min(n, len(list)))]
-}
-
-func (m *model) extend(e *Extend) (api.Renewal, error) {
-	var r api.Renewal
-	s := m.sessions[e.Session]
-	if s == nil {
-		return r, errRefused
-	}
-	for _, id := range m.leasesOf(e.Session) {
-		if id < e.Before && !slices.ContainsFunc(e.Held, func(x api.Extension) bool { return x.Lease == id }) {
-			m.giveBack(id)
-		}
-	}
-	for _, x := range e.Held {
-		l := m.leases[x.Lease]
-		if l == nil || l.session != e.Session {
-			r.Lost = append(r.Lost, x.Lease)
-			continue
-		}
-		l.pace = m.allowed(x.Lease, l, x.Pace)
-		l.renewal = m.index
-		r.Granted = append(r.Granted, api.Extension{Lease: x.Lease, Pace: l.pace})
-	}
-	r.Struck, s.struck = s.struck, nil
-	return r, nil
-}
-
-func (m *model) allowed(id salvor.LeaseID, l *mLease, want salvor.Pace) salvor.Pace {
-	c := m.crawls[l.crawl]
-	if c.State != salvor.CrawlRunning || m.budgets[l.host].blocked > m.clock {
-		return 0
-	}
-	limit := m.limit(c, l.host)
-	if limit >= salvor.Unlimited || want == 0 {
-		return want
-	}
-	others, paced := m.booked(l.host, id)
-	if others+want <= limit {
-		return want
-	}
-	share := min(l.pace, limit/salvor.Pace(max(paced, 1)))
-	return min(want, max(limit-min(limit, others), share))
 }

@@ -18,7 +18,7 @@ type queue struct {
 	origins uint32 // origins with stored robots rules
 	seq     uint64 // next place in any lane
 	lanes   []lane // that ever had an item since Open, by band, front first
-	ready   int    // position in Machine.ready, -1 none
+	ready   int    // position in its crawl's ready, -1 none
 	dirty   bool
 }
 

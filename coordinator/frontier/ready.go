@@ -1,6 +1,7 @@
 package frontier
 
 import (
+	"cmp"
 	"encoding/binary"
 	"slices"
 
@@ -13,41 +14,98 @@ import (
 // What the leader's loops ask: who can be granted, what can expire, when
 // something comes due, what a new rule has to be held against.
 
-// Ready lists at most limit hosts that a Grant may name at time now, each call
-// going on where the last one ended; limit 0 is all.
-func (m *Machine) Ready(now int64, limit int) []ReadyHost {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	n := len(m.ready)
-	if n == 0 {
-		return nil
-	}
-	if limit <= 0 {
-		limit = n
-	}
-	first := int(m.turn.Load() % uint64(n))
-	var list []ReadyHost
-	seen := 0
-	for ; seen < n && len(list) < limit; seen++ {
-		if r, ok := m.ready[(first+seen)%n].grantable(now); ok {
-			list = append(list, r)
-		}
-	}
-	m.turn.Store(uint64(first + seen))
-	return list
+// Search says what to look for: hosts of one crawl, 0 of any, at time Now, at
+// most Limit, 0 all.
+type Search struct {
+	Crawl salvor.CrawlID
+	Now   int64
+	Limit int
 }
 
+// Ready lists hosts that a Grant may name, each call going on where the last one
+// ended; and hosts that have work too, but of whose budget nothing is free.
+func (m *Machine) Ready(s Search) (free, booked []ReadyHost) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	for _, c := range m.searched(s.Crawl) {
+		n := len(c.ready)
+		first, seen := int(c.turn.Load()%uint64(n)), 0
+		for ; seen < n && !s.full(free); seen++ {
+			switch r, ok := c.ready[(first+seen)%n].grantable(s.Now); {
+			case ok && r.Free > 0:
+				free = append(free, r)
+			case ok && !s.full(booked):
+				booked = append(booked, r)
+			}
+		}
+		c.turn.Store(uint64(first + seen))
+	}
+	return free, booked
+}
+
+func (s *Search) full(list []ReadyHost) bool { return s.Limit > 0 && len(list) >= s.Limit }
+
+// searched are the crawls of a search that may have work, a different one first
+// each time.
+func (m *Machine) searched(only salvor.CrawlID) (list []*crawl) {
+	for _, c := range m.crawls {
+		if len(c.ready) > 0 && c.State == salvor.CrawlRunning && (only == 0 || only == c.ID) {
+			list = append(list, c)
+		}
+	}
+	if len(list) < 2 {
+		return list
+	}
+	slices.SortFunc(list, func(a, b *crawl) int { return cmp.Compare(a.ID, b.ID) })
+	n := int(m.turn.Add(1) % uint64(len(list)))
+	return append(list[n:], list[:n]...)
+}
+
+// grantable is false for a host that has nothing to give, whatever its budget.
 func (q *queue) grantable(now int64) (r ReadyHost, ok bool) {
-	if q.c.State != salvor.CrawlRunning || q.h.blocked > now {
+	queued := q.queued()
+	if q.h.blocked > now || queued == 0 {
 		return r, false
 	}
 	budget := q.h.budget(q.c)
-	free := q.h.free(budget)
-	queued := q.queued()
 	return ReadyHost{
 		Crawl: q.c.ID, Host: q.h.name, Queued: queued, Leases: q.h.paced,
-		Budget: budget, Free: free, Robots: q.robots > 0,
-	}, free > 0 && queued > 0
+		Purse: q.h.purse(), Budget: budget, Free: q.h.free(budget), Robots: q.robots > 0,
+	}, true
+}
+
+// Paced says whether a session holds a lease with a pace: work that it may start.
+func (m *Machine) Paced(id salvor.SessionID) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	s := m.sessions[id]
+	return s != nil && s.paced > 0
+}
+
+// LeaseRoom is a lease and what its host has for it.
+type LeaseRoom struct {
+	Crawl  salvor.CrawlID
+	Ready  bool        // a grant could name its host
+	Pace   salvor.Pace // of the lease
+	Purse  string      // as in ReadyHost
+	Budget salvor.Pace
+	Free   salvor.Pace
+	Leases int
+}
+
+// Rooms tells f of each lease of a session among those held.
+func (m *Machine) Rooms(now int64, s salvor.SessionID, held []api.Extension, f func(i int, r LeaseRoom)) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	for i, x := range held {
+		if l := m.leases[x.Lease]; l != nil && l.s.id == s {
+			budget := l.q.h.budget(l.q.c)
+			f(i, LeaseRoom{
+				Crawl: l.q.c.ID, Purse: l.q.h.purse(), Ready: l.q.c.State == salvor.CrawlRunning && l.q.h.blocked <= now,
+				Pace: l.pace, Budget: budget, Free: l.q.h.free(budget), Leases: l.q.h.paced,
+			})
+		}
+	}
 }
 
 // Leases lists all leases by id.

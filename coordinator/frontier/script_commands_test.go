@@ -23,6 +23,20 @@ func (s *script) command() Command {
 			c.ID = crawl
 		}
 		return &SetCrawl{s.crawlArgs(c)}
+	case "adopt-crawl":
+		return &AdoptCrawl{s.crawlArgs(api.Crawl{ID: crawl, Name: s.arg("name"), State: salvor.CrawlRunning})}
+	case "set-record":
+		return &SetRecord{api.Record{Table: s.arg("table"), Key: s.arg("key"), Value: []byte(s.arg("value")), Version: uint64(s.number("version", 0))}}
+	case "end-idle":
+		return s.endIdle()
+	case "merge":
+		g := &SetGroup{Crawl: crawl, Name: s.arg("name"), Share: salvor.PerSecond(s.number("share", 0))}
+		for _, w := range s.rows() {
+			g.Hosts = append(g.Hosts, w[0])
+		}
+		return g
+	case "share":
+		return &SetShare{Name: s.arg("name"), Share: salvor.PerSecond(s.number("share", 0))}
 	case "register":
 		return &Register{Worker: s.arg("worker"), Session: s.session()}
 	case "end":
@@ -71,6 +85,8 @@ func (s *script) crawlArgs(c api.Crawl) api.Crawl {
 	set(&c.Start, s.pace("start"))
 	set(&c.Ceiling, s.pace("ceiling"))
 	c.Scope = uint32(s.number("scope", float64(c.Scope)))
+	c.Version = uint64(s.number("version", 0))
+	c.HashKey[0] = byte(s.number("key", float64(c.HashKey[0])))
 	c.Deadline = int64(s.number("deadline", float64(c.Deadline)/1000) * 1000)
 	if v := s.arg("state"); v != "" {
 		for i := salvor.CrawlDraft; i <= salvor.CrawlDeleted; i++ {
@@ -162,6 +178,21 @@ func (s *script) expire() Command {
 	}
 	if s.has("stale") {
 		e.Renewal--
+	}
+	return e
+}
+
+// endIdle takes the answers a session has now for those it had, or with "stale"
+// one less.
+func (s *script) endIdle() Command {
+	e := &EndIdle{Session: s.session()}
+	for _, x := range s.m.Sessions() {
+		if x.ID == e.Session {
+			e.Answers = x.Answers
+		}
+	}
+	if s.has("stale") {
+		e.Answers--
 	}
 	return e
 }
@@ -280,7 +311,11 @@ func (s *script) known(x api.Known) string {
 }
 
 func (s *script) ready() string {
-	list := s.m.Ready(int64(s.number("at", float64(s.now)/1000)*1000), int(s.number("limit", 0)))
+	q := Search{Crawl: salvor.CrawlID(s.number("crawl", 0)), Now: int64(s.number("at", float64(s.now)/1000) * 1000), Limit: int(s.number("limit", 0))}
+	list, booked := s.m.Ready(q)
+	if s.has("booked") {
+		list = booked
+	}
 	slices.SortFunc(list, func(a, b ReadyHost) int { return strings.Compare(a.Host, b.Host) })
 	return lines(list, func(r ReadyHost) string {
 		return fmt.Sprintf("%s of crawl %d: queued=%d leases=%d budget=%v free=%v robots=%v", r.Host, r.Crawl, r.Queued, r.Leases, perSecond(r.Budget), perSecond(r.Free), r.Robots)

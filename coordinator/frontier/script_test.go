@@ -68,6 +68,21 @@ func (s *script) run() string {
 		h, err := s.m.Host(crawl, s.arg("host"))
 		return fmt.Sprintf("rate=%v ceiling=%v booked=%v blocked=%d note=%q %v", perSecond(h.Rate), perSecond(h.Ceiling),
 			perSecond(h.Booked), h.Blocked/1000, h.Note, errorText(err))
+	case "crawl":
+		c, err := s.m.Crawl(crawl)
+		return fmt.Sprintf("%q %v version=%d scope=%d ceiling=%v %s", c.Name, c.State, c.Version, c.Scope, perSecond(c.Ceiling), errorText(err))
+	case "records":
+		list, err := s.m.Records(s.arg("table"))
+		return lines(list, func(x api.Record) string { return fmt.Sprintf("%s=%s version=%d", x.Key, x.Value, x.Version) }) + errorText(err)
+	case "groups":
+		list, _ := s.m.Groups()
+		return lines(list, func(x api.HostGroup) string {
+			return fmt.Sprintf("%s: %s share=%v", x.Name, strings.Join(x.Hosts, " "), perSecond(x.Share))
+		})
+	case "sessions":
+		return lines(s.m.Sessions(), func(x SessionInfo) string {
+			return fmt.Sprintf("session %d leases=%d answers=%d", x.ID, x.Leases, x.Answers)
+		})
 	case "counts":
 		return s.counts(crawl)
 	case "walk":
@@ -186,7 +201,7 @@ func options(words []string) map[string]string {
 func (s *script) apply(c Command) string {
 	s.now = max(s.now, int64(s.number("at", 0)*1000))
 	s.request++
-	e := Envelope{Now: s.now, Session: s.session(), Request: uint64(s.number("request", float64(s.request+1000))), Command: c}
+	e := Envelope{Level: LevelOf(c), Now: s.now, Session: s.session(), Request: uint64(s.number("request", float64(s.request+1000))), Command: c}
 	entry := Entry{Index: uint64(len(s.log) + 1), Data: Encode(e)}
 	s.log = append(s.log, entry)
 	out := s.m.ApplyBatch([]Entry{entry})[0]

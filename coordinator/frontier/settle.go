@@ -52,7 +52,7 @@ func (t *tx) report(by salvor.SessionID, c *crawl, e *api.Entry) verdict {
 	if e.Verb == api.VerbSettle && e.Outcome.HasCapture() {
 		return t.capture(by, q, id, it, e)
 	}
-	if e.Verb == api.VerbHold && it.open() && it.state != api.StateLeased {
+	if e.Verb == api.VerbHold && it.open() && (it.state != api.StateLeased || t.level > 0 && by == 0 && it.lease == e.Lease) {
 		return t.park(q, id, it, e)
 	}
 	if it.open() {
@@ -98,12 +98,14 @@ func (t *tx) byLease(by salvor.SessionID, q *queue, id itemID, it *item, e *api.
 }
 
 // park keeps an item that an earlier session captured from being fetched until
-// a time: its outcome comes before, or it is queued again.
+// a time: its outcome comes before, or it is queued again. A worker that starts
+// says so without a session before its new one ends the old, whose lease still
+// has the item.
 func (t *tx) park(q *queue, id itemID, it *item, e *api.Entry) verdict {
 	if it.round != e.Round || e.Retry <= t.m.meta.clock {
 		return stale
 	}
-	t.leave(q, id, it)
+	t.take(q, id, it)
 	t.enterWaiting(q, id, it, e.Retry)
 	return took
 }

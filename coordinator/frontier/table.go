@@ -1,6 +1,8 @@
 package frontier
 
 import (
+	"sync/atomic"
+
 	"salvor"
 	"salvor/api"
 )
@@ -14,25 +16,24 @@ type crawl struct {
 	t      api.Totals
 	queues map[uint32]*queue // by host
 	stats  map[statKey]*api.Count
+	ready  []*queue      // with queued items
+	turn   atomic.Uint64 // where the next Ready begins
 	dirty  bool
 }
 
-// host is a budget group: one host with all its schemes and ports, shared by
-// all crawls.
+// host is a host and the budget group it is in: alone, or merged with others.
 type host struct {
-	num     uint32
-	name    string
-	rate    salvor.Pace // adaptive
-	ceiling salvor.Pace // the operator's for this host, if own
-	own     bool
-	blocked int64
-	note    string
-	dirty   bool
+	num  uint32
+	name string
+	*group
+	alone group // what it had before it was merged
+	dirty bool
+}
 
-	// Of the leases; not stored, they are.
-	booked    salvor.Pace // sum of finite paces
-	paced     int         // leases with a pace
-	unlimited int         // of these, leases whose pace has no limit
+func newHost(num uint32, name string) *host {
+	h := &host{num: num, name: name}
+	h.group = &h.alone
+	return h
 }
 
 // session is one run of a worker.
@@ -41,6 +42,7 @@ type session struct {
 	worker string
 	struck []salvor.Key // items settled by others, for the next renewal
 	leases []*lease     // by id
+	paced  int          // leases with a pace; not stored
 	dirty  bool
 
 	answers map[uint64]uint16 // slot by request
@@ -70,21 +72,54 @@ type lease struct {
 	gone    bool
 }
 
+// versionedCrawl is the version of the record of a crawl that has one.
+const versionedCrawl = 2
+
+// book counts a lease's pace; unbook takes it off.
+func (l *lease) book() {
+	l.q.h.book(l.pace)
+	if l.pace > 0 {
+		l.s.paced++
+	}
+}
+
+func (l *lease) unbook() {
+	l.q.h.unbook(l.pace)
+	if l.pace > 0 {
+		l.s.paced--
+	}
+}
+
 func (c *crawl) encode(w *writer) {
-	w.byte(recordVersion)
+	if c.Version == 0 {
+		w.byte(recordVersion)
+	} else {
+		w.byte(versionedCrawl)
+	}
 	putCrawl(w, &c.Crawl)
 	putTotals(w, &c.t)
+	if c.Version != 0 {
+		w.uint(c.Version)
+	}
 }
 
 func decodeCrawl(s string) (*crawl, bool) {
-	c := &crawl{queues: map[uint32]*queue{}, stats: map[statKey]*api.Count{}}
+	c := newCrawl(api.Crawl{})
 	r := reader{s: s}
-	if r.byte() != recordVersion {
+	version := r.byte()
+	if version != recordVersion && version != versionedCrawl {
 		r.fail()
 	}
 	getCrawl(&r, &c.Crawl)
 	getTotals(&r, &c.t)
+	if version == versionedCrawl {
+		c.Version = r.uint()
+	}
 	return c, r.end()
+}
+
+func newCrawl(c api.Crawl) *crawl {
+	return &crawl{Crawl: c, queues: map[uint32]*queue{}, stats: map[statKey]*api.Count{}}
 }
 
 func putTotals(w *writer, t *api.Totals) {
@@ -105,75 +140,35 @@ func getTotals(r *reader, t *api.Totals) {
 	}
 }
 
+// mergedHost is the version of the record of a host that is merged with others.
+const mergedHost = 2
+
 func (h *host) encode(w *writer) {
-	w.byte(recordVersion)
+	if h.group == &h.alone {
+		w.byte(recordVersion)
+	} else {
+		w.byte(mergedHost)
+	}
 	w.string(h.name)
-	w.uint(uint64(h.rate))
-	w.bool(h.own)
-	w.uint(uint64(h.ceiling))
-	w.int(h.blocked)
-	w.string(h.note)
+	h.alone.putBudget(w)
+	if h.group != &h.alone {
+		w.string(h.group.name)
+	}
 }
 
-func decodeHost(num uint32, s string) (*host, bool) {
+// decodeHost returns the name of the group the host is merged in too; "" none.
+func decodeHost(num uint32, s string) (h *host, merged string, ok bool) {
 	r := reader{s: s}
-	if r.byte() != recordVersion {
+	version := r.byte()
+	if version != recordVersion && version != mergedHost {
 		r.fail()
 	}
-	h := &host{num: num}
-	h.name = r.string()
-	h.rate = salvor.Pace(r.uint())
-	h.own = r.bool()
-	h.ceiling = salvor.Pace(r.uint())
-	h.blocked = r.int()
-	h.note = r.string()
-	return h, r.end()
-}
-
-// budget is the pace that a host's leases of a crawl may sum up to.
-func (h *host) budget(c *crawl) salvor.Pace {
-	ceiling := c.Ceiling
-	if h.own {
-		ceiling = h.ceiling
+	h = newHost(num, r.string())
+	h.alone.getBudget(&r)
+	if version == mergedHost {
+		merged = r.string()
 	}
-	return min(h.rate, ceiling, salvor.Unlimited)
-}
-
-// book adds a lease's pace to the sum; unbook takes it off.
-func (h *host) book(p salvor.Pace) {
-	if p == 0 {
-		return
-	}
-	h.paced++
-	if p >= salvor.Unlimited {
-		h.unlimited++
-	} else {
-		h.booked += p
-	}
-}
-
-func (h *host) unbook(p salvor.Pace) {
-	if p == 0 {
-		return
-	}
-	h.paced--
-	if p >= salvor.Unlimited {
-		h.unlimited--
-	} else {
-		h.booked -= p
-	}
-}
-
-// free is what of a budget is not booked. A lease without limit, granted while
-// the budget had none, takes all of a budget that has one.
-func (h *host) free(budget salvor.Pace) salvor.Pace {
-	switch {
-	case budget >= salvor.Unlimited:
-		return salvor.Unlimited
-	case h.unlimited > 0 || h.booked >= budget:
-		return 0
-	}
-	return budget - h.booked
+	return h, merged, r.end()
 }
 
 func (s *session) encode(w *writer) {

@@ -14,6 +14,7 @@ type tx struct {
 	m *Machine
 	writes
 	index uint64 // of the entry under way
+	level uint16 // its feature level; 0 before there were any
 	err   error  // of storage; the batch is lost and the machine stops
 	w     writer // scratch
 	k     []byte // scratch
@@ -23,6 +24,7 @@ type tx struct {
 
 	crawls   []*crawl
 	hosts    []*host
+	groups   []*group
 	queues   []*queue
 	leases   []*lease
 	sessions []*session
@@ -30,7 +32,8 @@ type tx struct {
 	pushed   []*queue
 	waits    []waiting // put in this batch
 	rules    []originRules
-	shelved  map[string]bool // capture keys put in this batch
+	shelved  map[string]bool   // capture keys put in this batch
+	records  map[string]uint64 // versions put in this batch, by key
 }
 
 type dirtyStat struct {
@@ -192,6 +195,14 @@ func (t *tx) writeTables() {
 	for _, h := range t.hosts {
 		h.dirty = false
 		t.write(key32(t.k[:0], tagHost, h.num), h)
+	}
+	for _, g := range t.groups {
+		g.dirty = false
+		if key := keyGroup(t.k[:0], g.name); t.m.groups[g.name] != g {
+			t.delete(key)
+		} else {
+			t.write(key, g)
+		}
 	}
 	for _, q := range t.queues {
 		q.dirty = false

@@ -1,6 +1,8 @@
 package frontier
 
 import (
+	"slices"
+
 	"salvor"
 	"salvor/api"
 )
@@ -16,6 +18,9 @@ const (
 	MaxReason = 200
 	MaxRobots = 16 << 10
 	MaxNote   = 1000
+	MaxMerged = 500 // hosts of a budget group
+	MaxTable  = 32
+	MaxKey    = 255 // bytes of a record's key
 )
 
 // Validate refuses a command that is malformed whatever the state. Apply does
@@ -49,6 +54,12 @@ func Validate(c Command) error {
 			check(c.Note == nil || len(*c.Note) <= MaxNote, "a note of more than %d bytes", MaxNote))
 	case *OpenSegment:
 		return check(c.Name != "" && len(c.Name) <= 1000, "a segment name of 0 or more than 1000 bytes")
+	case *SetGroup:
+		return validateGroup(c)
+	case *SetRecord:
+		return validateRecord(&c.Record)
+	case *AdoptCrawl:
+		return check(c.Crawl.ID != 0 && c.Crawl.Name != "" && c.Crawl.State <= salvor.CrawlDeleted, "a crawl without number or name, or in state %d", c.Crawl.State)
 	case *SetSegment:
 		return check(c.Segment.State <= api.SegmentStored, "unknown segment state %d", c.Segment.State)
 	}
@@ -118,6 +129,24 @@ func validEntry(e *api.Entry) bool {
 	}
 	// Out of time is derived, never said; a capture lies somewhere.
 	return e.Outcome > salvor.Open && e.Outcome < salvor.OutOfTime && (!e.Outcome.HasCapture() || e.Place.Segment != 0)
+}
+
+func validateGroup(c *SetGroup) error {
+	for i, h := range c.Hosts {
+		if h == "" || len(h) > MaxHost || slices.Contains(c.Hosts[:i], h) {
+			return check(false, "host %d of a group: %q, named twice or of 0 or more than %d bytes", i, h, MaxHost)
+		}
+	}
+	return firstOf(
+		check(c.Name != "" && len(c.Name) <= MaxHost, "a group's name of %d bytes, not 1 to %d", len(c.Name), MaxHost),
+		check(len(c.Hosts) <= MaxMerged, "a group of more than %d hosts", MaxMerged))
+}
+
+func validateRecord(x *api.Record) error {
+	return firstOf(
+		check(x.Table != "" && len(x.Table) <= MaxTable, "a record's table has a name of %d bytes, not 1 to %d", len(x.Table), MaxTable),
+		check(x.Key != "" && len(x.Key) <= MaxKey, "a record's key has %d bytes, not 1 to %d", len(x.Key), MaxKey),
+		check(len(x.Value) <= api.MaxRecord, "a record of %d bytes, at most %d are allowed", len(x.Value), api.MaxRecord))
 }
 
 func validateReopen(c *Reopen) error {

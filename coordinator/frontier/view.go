@@ -146,7 +146,7 @@ func (m *Machine) viewQueue(id salvor.CrawlID, name string) (*queue, error) {
 func (q *queue) view(clock int64) api.Host {
 	h := api.Host{
 		Name: q.h.name, Totals: q.t, Rate: q.h.rate, Ceiling: q.c.Ceiling,
-		Booked: q.h.booked, Blocked: q.h.blocked, Note: q.h.note,
+		Booked: q.h.booked, Blocked: q.h.blocked, Note: q.h.note, Group: q.h.group.name,
 	}
 	if q.h.own {
 		h.Ceiling = q.h.ceiling

@@ -224,3 +224,10 @@ func (i *Identity) Enroll(ctx context.Context, reg api.Registry) error {
 	}
 	return durable.SyncDir(i.dir)
 }
+
+// Founding says that this node makes its cluster: what Found left for the
+// registry is not all there yet.
+func (i *Identity) Founding() bool {
+	ok, err := exists(filepath.Join(i.dir, fileFounding))
+	return ok && err == nil
+}
