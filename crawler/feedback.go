@@ -50,6 +50,7 @@ func (s *schedule) observe(x task, v verdict, firstByte time.Duration) {
 		f.throttled++
 		s.urgent = true
 		kick(s.hands)
+		s.hitBrake(x)
 		f.retryAfter = max(f.retryAfter, v.retryAfter)
 	case v.unanswered:
 		f.errors++

@@ -55,6 +55,7 @@ func (s *schedule) renewed(r api.Renewal, sent instant) {
 	}
 	s.strike(r.Struck)
 	for _, h := range s.hosts {
+		h.brake.release()
 		h.repace()
 		s.park(h)
 	}
@@ -101,10 +102,11 @@ func (s *schedule) filter(h *hostQueue, keep func(task) bool) {
 }
 
 // clear drops everything not started: a drain. The items return to the queue
-// when their lease is no longer listed.
+// when their lease is no longer listed, which is to be soon.
 func (s *schedule) clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.dry = s.dry || s.todo > 0
 	for _, h := range s.hosts {
 		s.filter(h, func(x task) bool {
 			s.begin(x.lease)

@@ -19,7 +19,7 @@ type Hold struct {
 	On       bool
 	MaxItems int          // captures that may wait; more, and nothing starts; default 250,000
 	MaxSpool int64        // bytes of segments that may wait; 0 no bound
-	Room     func() error // why nothing may start now, such as a full disk; nil: there is room
+	Room     func() error // why nothing may start now, such as a full disk; nil: there is room. It counts where On is false, too
 	// Idle: when nothing was asked of any server for so long, open segments go
 	// to the Store, or the last captures would wait for their age; default 5 s.
 	Idle time.Duration
@@ -187,10 +187,11 @@ func (w *Worker) Held() (n int, full string) {
 	return w.shelf.n, w.shelf.full
 }
 
-// settleStored reports what reached the Store, until ctx ends.
+// settleStored reports what reached the Store, and looks after the room there
+// is, until ctx ends.
 func (w *Worker) settleStored(ctx context.Context) error {
 	defer close(w.shelf.ended)
-	if !w.shelf.On {
+	if !w.shelf.On && w.shelf.Room == nil {
 		return nil
 	}
 	tick := time.NewTicker(holdEvery)
@@ -238,7 +239,7 @@ func (w *Worker) tend(ctx context.Context, at time.Time) error {
 	s.mu.Unlock()
 	w.sched.stall(why != "")
 	if why != "" && was == "" {
-		w.tell("spool_full", why+": nothing new is fetched until segments have reached the Store")
+		w.tell("spool_full", why+": nothing new is fetched until "+s.relief())
 	}
 	if at.Sub(s.heldOn) >= holdAgain {
 		s.heldOn = at
@@ -286,13 +287,12 @@ func (s *shelf) crowded(spooled int64) string {
 	return ""
 }
 
-// room is Room where captures wait for a Store elsewhere; else nil: the spool is
-// not what fills the disk.
-func (s *shelf) room() func() error {
-	if !s.On {
-		return nil
+// relief is what makes room again.
+func (s *shelf) relief() string {
+	if s.On {
+		return "segments have reached the Store"
 	}
-	return s.Room
+	return "there is room again"
 }
 
 // idle reports whether no server was asked anything for a while.
@@ -304,7 +304,8 @@ func (s *shelf) idle(at time.Time, requests, busy int64) bool {
 }
 
 // empty waits until nothing is held any more: what a drain ends with. While the
-// Store is away it waits; ctx ends that, and the next run reports the rest.
+// Store is away it waits; ctx or Leave ends that, and the next run reports the
+// rest.
 func (w *Worker) empty(ctx context.Context) error {
 	for w.shelf.len() > 0 {
 		if err := w.c.Pool.Rotate(ctx); err != nil {
@@ -314,6 +315,8 @@ func (w *Worker) empty(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-w.shelf.ended: // it failed, and Run says so
+			return nil
+		case <-w.left.Done():
 			return nil
 		case <-time.After(holdEvery):
 		}

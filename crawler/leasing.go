@@ -58,7 +58,7 @@ func (w *Worker) ask(ctx, drain context.Context) error {
 	}
 	sent := w.sched.now()
 	call := w.session.call()
-	leases, err := w.lease(ctx, call, api.Want{Hosts: hosts, Items: leaseItems, Wait: leaseWait, Not: not})
+	leases, err := w.lease(ctx, call, api.Want{Crawl: w.c.Crawl.ID, Hosts: hosts, Items: leaseItems, Wait: leaseWait, Not: not})
 	if err != nil {
 		return stopped(ctx, err)
 	}
@@ -108,15 +108,20 @@ func (w *Worker) extend(ctx context.Context) error {
 }
 
 func (w *Worker) report(ctx context.Context) error {
+	taken := time.Now()
 	fs := w.sched.reports(w.c.Crawl.ID)
 	if len(fs) == 0 {
 		return nil
 	}
-	return stopped(ctx, repeat(ctx, func() error { return w.c.Coordinator.Feedback(ctx, fs) }))
+	if err := repeat(ctx, func() error { return w.c.Coordinator.Feedback(ctx, fs) }); err != nil {
+		return stopped(ctx, err)
+	}
+	w.sched.told(fs, taken)
+	return nil
 }
 
 // maxHosts is how many hosts keep all connections busy.
-func (w *Worker) maxHosts() int { return max(w.c.Connections, 4) }
+func (w *Worker) maxHosts() int { return max(w.sched.connections(), 4) }
 
 // stopped hides errors that only say that ctx ended.
 func stopped(ctx context.Context, err error) error {

@@ -98,6 +98,41 @@ func (w *Worker) holdOn(ctx context.Context, entries []api.Entry) error {
 	return nil
 }
 
+// holdFirst does so before the session begins, whose registering gives back what
+// the last one had leased: others would fetch it at once. It takes no session,
+// since the lease's own is nobody's any more.
+func (w *Worker) holdFirst(ctx context.Context) error {
+	if !w.shelf.On {
+		return nil
+	}
+	until := time.Now().Add(holdFor).UnixMilli()
+	var batch []api.Entry
+	flush := func() error {
+		if len(batch) == 0 {
+			return nil
+		}
+		s := api.Settlement{Crawl: w.c.Crawl.ID, Entries: batch}
+		err := repeat(ctx, func() error { return w.c.Coordinator.Settle(ctx, api.Call{}, s) })
+		batch = batch[:0]
+		return err
+	}
+	for _, r := range w.c.Recovery.Entries {
+		e := r.Entry
+		if !e.Outcome.HasCapture() || e.Class == salvor.ClassRobots || e.Key == (salvor.Key{}) || w.c.Pool.Stored(r.Receipt().Ticket.Segment) {
+			continue
+		}
+		held := api.Entry{Key: e.Key, Host: e.Host, Lease: e.Lease, Round: e.Round}.Held()
+		held.Retry = until
+		if batch = append(batch, held); len(batch) < commitBatch {
+			continue
+		}
+		if err := flush(); err != nil {
+			return err
+		}
+	}
+	return flush()
+}
+
 const (
 	holdFor   = 15 * time.Minute
 	holdAgain = 5 * time.Minute

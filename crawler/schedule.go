@@ -2,6 +2,7 @@ package crawler
 
 import (
 	"container/heap"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -17,10 +18,12 @@ import (
 // itself.
 type schedule struct {
 	perOrigin int
+	most      int // exchanges under way at once
 	agents    []string
 	now       func() instant
 
 	mu      sync.Mutex
+	flying  int // exchanges under way
 	hosts   map[string]*hostQueue
 	leases  map[salvor.LeaseID]*lease
 	ready   readyHeap
@@ -70,8 +73,9 @@ type task struct {
 	salvor.Item
 	lease   *lease
 	host    *hostQueue
-	counted bool // it holds a share of the quota
-	fetcher int  // who fetches it, from 1
+	begun   time.Time // when it was let start
+	counted bool      // it holds a share of the quota
+	fetcher int       // who fetches it, from 1
 }
 
 // hostQueue is one host's leased items, in the order of its queue.
@@ -88,6 +92,7 @@ type hostQueue struct {
 	rules   map[string]*rules
 	report  feedback
 	delay   time.Duration // least distance of two starts: Crawl-delay
+	brake   brake
 }
 
 // rules are what an origin's robots.txt said.
@@ -99,6 +104,7 @@ type rules struct {
 func newSchedule(perOrigin int, agents []string) *schedule {
 	return &schedule{
 		perOrigin: perOrigin,
+		most:      math.MaxInt,
 		agents:    agents,
 		now:       now,
 		hosts:     map[string]*hostQueue{},
@@ -155,8 +161,8 @@ func (h *hostQueue) learn(rs []api.Robots, agents []string) {
 	}
 }
 
-// repace sums the paces of a host's live leases. A lease that is expired, or
-// all of whose items were started, adds nothing.
+// repace sums the paces of a host's live leases, and brakes. A lease that is
+// expired, or all of whose items were started, adds nothing.
 func (h *hostQueue) repace() {
 	h.pace = 0
 	for _, l := range h.leases {
@@ -164,6 +170,7 @@ func (h *hostQueue) repace() {
 			h.pace = min(h.pace+l.pace, salvor.Unlimited)
 		}
 	}
+	h.pace = h.brake.slow(h.pace)
 }
 
 // park puts a host where it belongs: in the heap if one of its items could
@@ -199,7 +206,7 @@ func (s *schedule) pick() (task, bool, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := time.Now()
-	for !s.frozen && !s.stalled && len(s.ready) > 0 {
+	for !s.frozen && !s.stalled && s.flying < s.most && len(s.ready) > 0 {
 		h := s.ready[0]
 		if wait := h.start().Sub(t); wait > 0 {
 			return task{}, false, wait
@@ -215,6 +222,8 @@ func (s *schedule) pick() (task, bool, time.Duration) {
 			continue
 		}
 		h.launch(x.Origin)
+		s.flying++
+		x.begun = t
 		s.step(h, t)
 		return x, true, 0
 	}
@@ -314,6 +323,7 @@ func (s *schedule) landed(x task) {
 	defer s.mu.Unlock()
 	h := x.host
 	h.land(x.Origin)
+	s.flying--
 	s.park(h)
 	s.forget(h)
 	kick(s.wake)

@@ -19,6 +19,7 @@ type sender struct {
 	version func() uint32 // of the scope
 	recheck func(api.Offer) api.Offer
 	call    func(context.Context, api.Discovery) error
+	behind  func() // hears that there is a newer scope than version; may be nil
 
 	mu     sync.Mutex
 	young  map[sentKey]sent
@@ -232,6 +233,9 @@ func (s *sender) deliver(ctx context.Context, p *parcel) {
 		err := s.call(ctx, api.Discovery{Crawl: s.crawl, Scope: scope, Items: offers})
 		if salvor.ClassOf(err) == salvor.Conflict {
 			// The newer scope may be on its way to us still.
+			if s.behind != nil && s.version() == scope {
+				s.behind()
+			}
 			if !s.await(ctx, scope) {
 				s.delivered(p, ctx.Err())
 				return
@@ -249,7 +253,7 @@ func (s *sender) deliver(ctx context.Context, p *parcel) {
 
 // await waits until the scope is another than version; false when ctx ended.
 func (s *sender) await(ctx context.Context, version uint32) bool {
-	for wait := 20 * time.Millisecond; s.version() == version; wait = min(2*wait, 2*time.Second) {
+	for wait := 20 * time.Millisecond; s.version() == version; wait = min(2*wait, 200*time.Millisecond) {
 		select {
 		case <-ctx.Done():
 			return false

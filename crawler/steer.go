@@ -24,6 +24,20 @@ func (s *schedule) stall(on bool) {
 	}
 }
 
+// connections is how many exchanges may be under way at once.
+func (s *schedule) connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.most
+}
+
+func (s *schedule) setConnections(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.most = n
+	kick(s.wake)
+}
+
 // setPerOrigin changes the number of exchanges with one origin.
 func (s *schedule) setPerOrigin(n int) {
 	s.mu.Lock()

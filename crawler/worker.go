@@ -63,6 +63,10 @@ type Config struct {
 	// redirects: the target becomes a seed, and the scope returned, with its
 	// version, holds it.
 	SeedMoved func(ctx context.Context, from, to string) (*scope.Scope, uint32, error)
+	// ScopeBehind is told that the coordinator has a newer scope than the worker:
+	// what is offered waits until SetScope brings it. nil: whoever changes the
+	// scope brings it anyway.
+	ScopeBehind func()
 	// Notice is told of things that happen once: an invalid certificate, a
 	// robots.txt that cannot be had.
 	Notice func(code, host, url, text string)
@@ -86,6 +90,11 @@ type Worker struct {
 	drainNow  context.CancelFunc
 	cutting   context.Context
 	cutNow    context.CancelFunc
+	left      context.Context
+	leaveNow  context.CancelFunc
+	hire      chan struct{} // there may be fewer fetchers than connections
+	failure   sync.Once
+	lastCall  *time.Timer // ends what is under way after a failure
 	seedMoves sync.Mutex
 	told      sync.Map // notices given
 	asked     sync.Map // when an origin's robots.txt was asked for first in vain
@@ -104,13 +113,17 @@ func New(c Config) *Worker {
 		sched: newSchedule(c.PerOrigin, c.RobotsAgents),
 		shelf: newShelf(c.Hold),
 		tasks: make(chan task),
+		hire:  make(chan struct{}, 1),
 		dones: make(chan finished, heldMax),
 	}
 	w.stats.errors, w.stats.notes, w.stats.certs = map[string]int64{}, map[string]int64{}, map[[2]string]int64{}
 	w.rules.Store(&judgement{c.Scope, c.Crawl.Scope})
 	w.drain, w.drainNow = context.WithCancel(context.Background())
 	w.cutting, w.cutNow = context.WithCancel(context.Background())
+	w.left, w.leaveNow = context.WithCancel(context.Background())
+	w.sched.setConnections(max(c.Connections, 1))
 	w.sender = newSender(c.Crawl.ID, func() uint32 { return w.rules.Load().version }, w.rejudge, w.discover)
+	w.sender.behind = c.ScopeBehind
 	return w
 }
 
@@ -121,8 +134,26 @@ func (w *Worker) Drain() { w.drainNow() }
 // as truncated, and the items stay open.
 func (w *Worker) Cut() { w.cutNow() }
 
+// Leave ends the wait of a Drain for the Store: what is held by then stays in
+// the journals for the next run, and the session ends.
+func (w *Worker) Leave() { w.leaveNow() }
+
 // Pause stops or restarts all starts.
 func (w *Worker) Pause(on bool) { w.sched.freeze(on) }
+
+// Rest gives back to the coordinator all that is leased and not started: during
+// a long Pause others may want it, or the host's budget.
+func (w *Worker) Rest() {
+	w.sched.clear()
+	kick(w.sched.hands)
+}
+
+// SetConnections changes how many exchanges may be under way at once, 1 at
+// least. What is under way beyond a lower number goes on to its end.
+func (w *Worker) SetConnections(n int) {
+	w.sched.setConnections(max(n, 1))
+	kick(w.hire)
+}
 
 // SetPerOrigin changes how many exchanges may be under way with one origin.
 func (w *Worker) SetPerOrigin(n int) { w.sched.setPerOrigin(n) }
@@ -141,6 +172,9 @@ func (w *Worker) SetScope(s *scope.Scope, version uint32) {
 // Run works until the worker is drained, ctx ends or something fails for
 // good. When ctx ends it stops at once: what was captured is in the journal.
 func (w *Worker) Run(ctx context.Context) error {
+	if err := w.holdFirst(ctx); err != nil {
+		return err
+	}
 	s, err := openSession(ctx, w.c.Coordinator, w.c.Name)
 	if err != nil {
 		return err
@@ -148,6 +182,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.session = s
 	after, stopAfter := context.WithCancel(ctx) // outlives the fetchers
 	defer stopAfter()
+	defer w.dismiss()
 	var back errgroup.Group
 	back.Go(func() error { w.sender.run(after); return nil })
 
@@ -178,12 +213,28 @@ func firstError(errs ...error) error {
 	return nil
 }
 
-// failing drains the worker when one of its loops fails.
+// failGrace is how long what is under way may go on after a failure.
+const failGrace = 20 * time.Second
+
+// failing ends the worker's work when one of its loops fails: soon, since the
+// next run is to mend it.
 func (w *Worker) failing(err error) error {
 	if err != nil {
-		w.Drain()
+		w.failure.Do(func() {
+			w.Drain()
+			w.Leave()
+			w.lastCall = time.AfterFunc(failGrace, w.Cut)
+		})
 	}
 	return err
+}
+
+// dismiss lets go of what outlives a run's goroutines.
+func (w *Worker) dismiss() {
+	w.failure.Do(func() {})
+	if w.lastCall != nil {
+		w.lastCall.Stop()
+	}
 }
 
 // work runs dispatcher, fetchers and committer until drained.
@@ -191,19 +242,34 @@ func (w *Worker) work(ctx context.Context) error {
 	dispatch, stop := context.WithCancel(ctx)
 	defer stop()
 	defer context.AfterFunc(w.drain, func() { stop(); w.sched.clear() })()
-	go w.sched.dispatch(dispatch, w.tasks, w.shelf.room())
+	go w.sched.dispatch(dispatch, w.tasks, w.shelf.Room)
 
 	var commits, fetchers errgroup.Group
 	commits.Go(func() error { return w.failing(w.commit(ctx)) })
-	for i := range w.c.Connections {
-		fetchers.Go(func() error { return w.failing(w.fetchAll(ctx, i+1)) })
-	}
+	fetchers.Go(func() error { w.crew(ctx, dispatch, &fetchers); return nil })
 	err := fetchers.Wait()
 	close(w.dones)
 	if err = firstError(err, commits.Wait()); err != nil {
 		return err
 	}
 	return w.empty(ctx)
+}
+
+// crew starts fetchers, as many as there are connections, until none is needed
+// any more. Where connections become fewer the schedule keeps some idle.
+func (w *Worker) crew(ctx, needed context.Context, fetchers *errgroup.Group) {
+	for hired := 0; ; {
+		for hired < w.sched.connections() {
+			hired++
+			number := hired
+			fetchers.Go(func() error { return w.failing(w.fetchAll(ctx, number)) })
+		}
+		select {
+		case <-needed.Done():
+			return
+		case <-w.hire:
+		}
+	}
 }
 
 // fetchAll is one fetcher: it visits items until there are no more.

@@ -115,3 +115,36 @@ func (a *area) inDomain(host string) bool {
 		host = rest
 	}
 }
+
+// Roots are seeds, few where seeds are many, that span the same area: one for
+// each host, domain or directory, by kind. Rules that differ in their seeds this
+// way judge links alike.
+func Roots(kind string, seeds []string) ([]string, error) {
+	if _, err := newArea(kind, nil); err != nil || kind == "any" {
+		return nil, err
+	}
+	var roots []string
+	seen := map[string]bool{}
+	for _, seed := range seeds {
+		u, err := canon.ParseSeed(seed)
+		if err != nil {
+			return nil, err
+		}
+		root, name := u.Origin+"/", place(u)
+		switch kind {
+		case "page":
+			root, name = u.Href, name+u.Path
+		case "prefix":
+			path, _, _ := strings.Cut(u.Path, "?")
+			path = path[:strings.LastIndexByte(path, '/')+1]
+			root, name = u.Origin+path, name+path
+		case "domain":
+			name = canon.SiteOf(strings.TrimPrefix(u.Host, "www."))
+		}
+		if !seen[name] {
+			seen[name] = true
+			roots = append(roots, root)
+		}
+	}
+	return roots, nil
+}

@@ -15,7 +15,6 @@ import (
 	"salvor/cmd/salvor/internal/control"
 	"salvor/cmd/salvor/internal/job"
 	"salvor/crawler/canon"
-	"salvor/crawler/scope"
 )
 
 // opened is the open archive of a job whose seeds are queued.
@@ -170,29 +169,6 @@ func TestChangesTogether(t *testing.T) {
 	}
 	if !r.memory.Widened {
 		t.Error("nothing says that the scope grew")
-	}
-}
-
-func TestGrows(t *testing.T) {
-	for _, c := range []struct {
-		kind, to string
-		want     bool
-	}{
-		{"host", "https://www.a.test/home", false},
-		{"host", "http://b.test/", true},
-		{"page", "http://a.test/home", true},
-		{"prefix", "http://a.test/d/home", false},
-		{"prefix", "http://a.test/e/", true},
-		{"domain", "http://x.a.test/", false},
-		{"any", "http://b.test/", false},
-	} {
-		area, err := scope.Compile(scope.Rules{Kind: c.kind, Seeds: []string{"http://a.test/d/"}, MaxHops: scope.NoLimit})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := grows(area, c.to); got != c.want {
-			t.Errorf("%s, to %s: %v", c.kind, c.to, got)
-		}
 	}
 }
 

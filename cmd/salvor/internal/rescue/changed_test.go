@@ -358,10 +358,4 @@ func TestCredentialsStayHome(t *testing.T) {
 			t.Errorf("%s got %v", path, h)
 		}
 	}
-	named := hostsOf([]job.Seed{{URL: "https://www.example.org/"}, {URL: "http://[2001:db8::1]/"}})
-	for host, want := range map[string]bool{"example.org": true, "www.example.org": true, "2001:db8::1": true, "cdn.example.org": false, "example.net": false} {
-		if named(host) != want {
-			t.Errorf("%s: %v", host, !want)
-		}
-	}
 }

@@ -12,21 +12,14 @@ import (
 	"salvor"
 	"salvor/api"
 	"salvor/cmd/salvor/internal/control"
+	"salvor/cmd/salvor/internal/outfit"
 	"salvor/cmd/salvor/internal/progress"
 	"salvor/crawler/scope"
 )
 
 // givenRules are what the operator asked for with flags and seeds.
 func (r *rescue) givenRules() scope.Rules {
-	s := &r.job.Settings
-	rules := scope.Rules{
-		Kind: s.Scope, MaxHops: s.MaxHops, ExtraHops: s.ExtraHops, Include: s.Include,
-		Exclude: s.Exclude, ExcludeFrom: s.ExcludeFrom, Sets: s.ExcludeSets, Requisites: s.PageRequisites,
-	}
-	for _, seed := range r.job.Seeds {
-		rules.Seeds = append(rules.Seeds, seed.URL)
-	}
-	return rules
+	return outfit.Rules(&r.job.Settings, urlsOf(r.job.Seeds))
 }
 
 // scopeRules are the rules in force: those, every target of a seed's redirect,
@@ -48,7 +41,7 @@ func (r *rescue) compile() error {
 	if err != nil {
 		return err
 	}
-	area, err := scope.Compile(scope.Rules{Kind: rules.Kind, Seeds: rules.Seeds, MaxHops: scope.NoLimit})
+	area, err := outfit.Area(rules)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"salvor"
 	"salvor/api"
 	"salvor/cmd/salvor/internal/job"
+	"salvor/cmd/salvor/internal/outfit"
 	"salvor/cmd/salvor/internal/progress"
 	"salvor/cmd/salvor/internal/remote"
 	"salvor/coordinator"
@@ -142,7 +143,7 @@ func (r *rescue) openCrawl(ctx context.Context) (err error) {
 	s := &r.job.Settings
 	c := api.Crawl{
 		Name: roundName(r.job.Round), State: salvor.CrawlRunning, Canon: canon.Version, Scope: 1,
-		Ceiling: s.Pace(), Start: startPace(s), Tries: uint16(s.Tries), Created: time.Now().UnixMilli(),
+		Ceiling: s.Pace(), Start: outfit.StartPace(s), Tries: uint16(s.Tries), Created: time.Now().UnixMilli(),
 	}
 	if c.Settings, err = json.Marshal(s); err != nil {
 		return fmt.Errorf("write settings: %w", err)
@@ -168,15 +169,6 @@ func (r *rescue) openCrawl(ctx context.Context) (err error) {
 }
 
 func roundName(n int) string { return fmt.Sprintf("round-%d", n) }
-
-// startPace is what a host begins with: two requests a second, less where the
-// ceiling is lower.
-func startPace(s *job.Settings) salvor.Pace {
-	if s.Pace() >= salvor.Unlimited {
-		return salvor.Unlimited
-	}
-	return min(salvor.PerSecond(2), s.Pace())
-}
 
 // tellEnded says which live rules ended while nothing ran: nobody saw them go.
 func (r *rescue) tellEnded(rules []string) error {
@@ -224,26 +216,20 @@ func (r *rescue) openClient(context.Context) (err error) {
 	if err := os.MkdirAll(spool, 0o755); err != nil {
 		return err
 	}
-	r.client, err = fetch.New(fetchConfig(&r.job.Settings, r.job.Seeds, spool))
+	r.client, err = fetch.New(outfit.FetchConfig(&r.job.Settings, urlsOf(r.job.Seeds), spool))
 	return err
 }
 
 // openPool mends what a crash left open and reads which payloads are known.
 func (r *rescue) openPool(ctx context.Context) (err error) {
 	r.show(progress.Mending)
-	s := &r.job.Settings
-	c := warc.PoolConfig{
-		Dir: r.job.Dir.Spool("segments"), Store: r.store, Writers: writers, MaxSize: s.WARCMaxSize,
-		MaxAge: segmentAge, Prefix: filePrefix(s.WARCPrefix), Node: "local", Info: r.warcinfo,
-		OpenSegment: func(ctx context.Context, name string) (salvor.SegmentID, error) {
-			return r.node.OpenSegment(ctx, api.Call{}, name)
-		},
-		OnSealed: r.node.SetSegment, OnStored: r.node.SetSegment,
-		OnError: r.segmentTrouble,
+	c := outfit.PoolConfig(&r.job.Settings, r.elsewhere())
+	c.Dir, c.Store, c.Node, c.Info = r.job.Dir.Spool("segments"), r.store, "local", r.warcinfo
+	c.OpenSegment = func(ctx context.Context, name string) (salvor.SegmentID, error) {
+		return r.node.OpenSegment(ctx, api.Call{}, name)
 	}
+	c.OnSealed, c.OnStored, c.OnError = r.node.SetSegment, r.node.SetSegment, r.segmentTrouble
 	if r.elsewhere() {
-		c.MaxSize, c.MaxAge = min(c.MaxSize, remoteSize), remoteAge
-		c.MinSize, c.SmallAge, c.MaxExchanges, c.Journals = remoteSmall, remoteSmallAge, remoteExchanges, true
 		c.Node = fmt.Sprintf("e%d", r.claim.Epoch)
 	}
 	r.pool, r.recovery, err = warc.Open(ctx, c)
@@ -266,90 +252,34 @@ func (r *rescue) segmentTrouble(err error) {
 	r.job.Progress.Notice(progress.Notice{Level: progress.Error, At: time.Now(), Code: "segment", Text: text, Hint: salvor.HintOf(err)})
 }
 
-// filePrefix keeps letters, digits, - and _ of a segment's prefix: a host's
-// name has dots, and file names are taken apart at them.
-func filePrefix(s string) string {
-	clean := strings.Map(func(r rune) rune {
-		if r == '-' || r == '_' || '0' <= r && r <= '9' || 'a' <= r|0x20 && r|0x20 <= 'z' {
-			return r
-		}
-		return '-'
-	}, s)
-	if clean = strings.TrimLeft(clean, "-"); clean == "" {
-		return "salvor"
-	}
-	return clean[:min(len(clean), 80)]
-}
-
-const (
-	// writers is how many segments are open at once: two keep two cores busy.
-	writers = 2
-	// segmentAge seals a segment: what a lost disk can take with it that was not
-	// copied elsewhere stays below an hour's work.
-	segmentAge = time.Hour
-)
-
 func (r *rescue) openWorker(ctx context.Context) error {
 	originals, err := r.originals(ctx)
 	if err != nil {
 		return err
 	}
-	s := &r.job.Settings
-	r.worker = crawler.New(crawler.Config{
-		Coordinator: r.node, Crawl: r.crawl, Name: "local", Fetch: r.client, Pool: r.pool,
-		Recovery: r.recovery, Originals: originals, Log: r.log, LogOffset: r.memory.LogOffset, Scope: r.scope,
-		Robots: robotsPolicy(s.Robots), RobotsAgents: []string{s.RobotsAgent},
-		Tries: s.Tries, Connections: s.Connections, PerOrigin: s.PerOrigin, Outlinks: s.WARCOutlinks,
-		CrawlDelay: !s.MaxRateGiven, Deadline: s.Deadline, Limit: s.LimitURLs, Logger: r.job.Logger,
-		Hold: crawler.Hold{On: r.elsewhere(), MaxSpool: s.SpoolMax, Room: r.spoolRoom}, Restored: r.elsewhere(),
-		SeedMoved: r.seedMoved, Notice: r.tell,
-	})
+	c := outfit.WorkerConfig(&r.job.Settings)
+	c.Coordinator, c.Crawl, c.Name, c.Fetch, c.Pool = r.node, r.crawl, "local", r.client, r.pool
+	c.Recovery, c.Restored, c.Originals = r.recovery, r.elsewhere(), originals
+	c.Log, c.LogOffset, c.Logger = r.log, r.memory.LogOffset, r.job.Logger
+	c.Scope, c.SeedMoved, c.Notice = r.scope, r.seedMoved, r.tell
+	if r.elsewhere() {
+		c.Hold = crawler.Hold{On: true, MaxSpool: r.job.Settings.SpoolMax, Room: r.spoolRoom}
+	}
+	r.worker = crawler.New(c)
 	return nil
 }
 
 // originals are the payloads that revisits may point at: those of the CDXJ
-// files beside stored segments, the newest last. While a Store elsewhere is away
-// there are none: equal payloads are stored again then.
+// files beside stored segments. While a Store elsewhere is away there are none:
+// equal payloads are stored again then.
 func (r *rescue) originals(ctx context.Context) (*cdx.Originals, error) {
-	o := cdx.NewOriginals(originalsMax)
+	o := outfit.NewOriginals()
 	if r.away {
 		return o, nil
 	}
-	for info, err := range r.store.List(ctx, "warc/", "") {
-		if err == nil && (!strings.HasSuffix(info.Key, ".cdxj") || !r.whole(info.Key)) {
-			continue
-		}
-		if err == nil {
-			err = r.loadOriginals(ctx, o, info.Key)
-		}
-		if r.elsewhere() && salvor.ClassOf(err) == salvor.Unavailable {
-			return o, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read payload digests of %s: %w", info.Key, err)
-		}
+	err := outfit.LoadOriginals(ctx, o, r.store, r.whole)
+	if r.elsewhere() && salvor.ClassOf(err) == salvor.Unavailable {
+		return o, nil
 	}
-	return o, nil
-}
-
-func (r *rescue) loadOriginals(ctx context.Context, o *cdx.Originals, key string) error {
-	in, _, err := r.store.Get(ctx, key)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	return o.Load(in)
-}
-
-// originalsMax bounds the table of payload digests: about 100 MB.
-const originalsMax = 500_000
-
-func robotsPolicy(s string) crawler.RobotsPolicy {
-	switch s {
-	case "strict":
-		return crawler.RobotsStrict
-	case "ignore":
-		return crawler.RobotsIgnore
-	}
-	return crawler.RobotsObey
+	return o, err
 }

@@ -35,15 +35,6 @@ const (
 	carriedFile  = "carried.json" // in state/: the checkpoint it was restored from, until its journals are fetched
 	settingsFile = "settings.json"
 
-	// With another machine's Store, a segment is sealed soon: what it holds
-	// settles only there. Small ones wait a little, since every object costs.
-	remoteSize     = 256 << 20
-	remoteAge      = time.Minute
-	remoteSmall    = 5 << 20
-	remoteSmallAge = 5 * time.Minute
-	// remoteExchanges bounds how many captures wait for one segment.
-	remoteExchanges = 25_000
-
 	checkpointEvery = 10 * time.Minute
 	ownerEvery      = 20 * time.Second // between looks at who owns the archive
 	checkpointSoon  = time.Minute      // after one that could not be made

@@ -8,10 +8,10 @@ import (
 	"salvor"
 	"salvor/api"
 	"salvor/cmd/salvor/internal/job"
+	"salvor/cmd/salvor/internal/outfit"
 	"salvor/cmd/salvor/internal/progress"
 	"salvor/crawler"
 	"salvor/crawler/canon"
-	"salvor/crawler/extract"
 	"salvor/crawler/scope"
 )
 
@@ -51,11 +51,7 @@ func (r *rescue) offerSeeds(ctx context.Context) error {
 }
 
 func (r *rescue) seedOffer(u canon.URL, d scope.Decision, via string) api.Offer {
-	o := api.Offer{Item: crawler.NewItem(r.crawl, u, d, via)}
-	if !d.In {
-		o.Excluded = d.Rule
-	}
-	return o
+	return outfit.SeedOffer(r.crawl, u, d, via)
 }
 
 // discover offers items, and counts those that are queued now and were not
@@ -120,7 +116,7 @@ func (r *rescue) seedMoved(ctx context.Context, from, to string) (*scope.Scope, 
 		return r.scope, r.crawl.Scope, nil
 	}
 	m := move{From: from, To: to}
-	grows := grows(r.area, to)
+	grows := outfit.Grows(r.area, to)
 	m.Widens = grows && !r.pristine(ctx)
 	if err := r.moves.add(m); err != nil {
 		return nil, 0, err
@@ -174,31 +170,10 @@ func (r *rescue) scopeMoves(now bool) error {
 	return nil
 }
 
-// grows reports whether a seed lies outside the area that the other seeds
-// span. Most redirects of seeds lead from http to https, or to the www. host:
-// these let nothing in that was left outside before.
-func grows(area *scope.Scope, seed string) bool {
-	u, err := canon.Parse(seed)
-	return err != nil || !area.Decide(scope.Parent{}, extract.Page, u).In
-}
-
-// pristine reports whether only one seed is known so far, with the targets of
-// its redirects and their robots.txt: nothing can have been left outside yet.
+// pristine reports whether nothing can have been left outside yet.
 func (r *rescue) pristine(ctx context.Context) bool {
-	if len(r.job.Seeds) != 1 {
-		return false
-	}
-	origins := map[string]bool{}
-	seeds := r.scopeRules().Seeds
-	for _, s := range seeds {
-		u, err := canon.Parse(s)
-		if err != nil {
-			return false
-		}
-		origins[u.Origin] = true
-	}
 	t, err := r.node.Totals(ctx, r.crawl.ID)
-	return err == nil && t.Accepted == int64(len(seeds)+len(origins))
+	return err == nil && outfit.Pristine(t.Accepted, len(r.job.Seeds), r.scopeRules().Seeds)
 }
 
 // troubles are the seeds that got no answer of any server.

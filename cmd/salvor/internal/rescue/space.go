@@ -3,10 +3,9 @@ package rescue
 import (
 	"fmt"
 
-	"golang.org/x/sys/unix"
-
 	"salvor"
 	"salvor/cmd/salvor/internal/job"
+	"salvor/cmd/salvor/internal/outfit"
 )
 
 const (
@@ -33,7 +32,7 @@ func (r *rescue) roomLeft(soon int64) error {
 }
 
 // free is how many bytes the archive's disk has left for this user.
-func (r *rescue) free() (bytes int64, known bool) { return freeAt(r.job.Dir.Path()) }
+func (r *rescue) free() (bytes int64, known bool) { return outfit.Free(r.job.Dir.Path()) }
 
 // spoolMax is what the spool may grow to before a crawl stops for want of
 // room; 0 unknown.
@@ -75,7 +74,7 @@ const (
 // spoolRoom is an error while the spool's disk is nearly full. Segments that
 // reach the Store make room again.
 func (r *rescue) spoolRoom() error {
-	if free, known := freeAt(r.job.Dir.Spool()); known && free < spoolWater {
+	if free, known := outfit.Free(r.job.Dir.Spool()); known && free < spoolWater {
 		return salvor.Errorf(salvor.Exhausted, "only %d MB are free on the spool's disk", free>>20)
 	}
 	return nil
@@ -94,11 +93,4 @@ func (w *watch) checkSpool() {
 		return
 	}
 	w.drain(job.NoSpace)
-}
-
-// freeAt is how many bytes the disk of a directory has left for this user.
-func freeAt(dir string) (bytes int64, known bool) {
-	var st unix.Statfs_t
-	err := unix.Statfs(dir, &st)
-	return int64(st.Bavail) * int64(st.Bsize), err == nil
 }

@@ -57,13 +57,3 @@ func TestResumeAfterDeadline(t *testing.T) {
 		t.Errorf("%d requests after the deadline", n)
 	}
 }
-
-// TestFilePrefix: what names a segment is letters, digits, - and _, and no
-// option of a command that is given its name.
-func TestFilePrefix(t *testing.T) {
-	for host, want := range map[string]string{"a.example": "a-example", "--1": "1", "---": "salvor", "": "salvor", "ip6--1": "ip6--1"} {
-		if got := filePrefix(host); got != want {
-			t.Errorf("%q: %q", host, got)
-		}
-	}
-}

@@ -1,0 +1,169 @@
+package outfit
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"salvor"
+	"salvor/api"
+	"salvor/cmd/salvor/internal/job"
+	"salvor/crawler/scope"
+)
+
+// SpecVersion is the newest form of a Spec that this program knows.
+const SpecVersion = 1
+
+const (
+	// MaxSpec is how long a Spec may be, in bytes of JSON: it travels through the
+	// replicated log whenever its crawl changes.
+	MaxSpec = 64 << 10
+	// wholeSeeds is how long a list of seeds may be to be kept as it is.
+	wholeSeeds = 16 << 10
+)
+
+// Spec is all that a worker must know of a cluster's crawl: the content of
+// api.Crawl.Settings, as JSON. Whoever changes it raises api.Crawl.Scope when
+// the rules changed, and puts it in the place of the version it read.
+type Spec struct {
+	Version  int          `json:"version"`
+	Settings job.Settings `json:"settings"`
+	Seeds    []string     `json:"seeds"`              // as named; where those are many, Roots
+	Named    int          `json:"named"`              // how many seeds people named
+	Moves    []Move       `json:"moves,omitempty"`    // of seeds, where the scope grew by them
+	Excludes []string     `json:"excludes,omitempty"` // given while the crawl runs
+}
+
+// Move is a seed's redirect to where the other seeds do not reach.
+type Move struct {
+	From  string `json:"from"`
+	To    string `json:"to"`
+	Scope uint32 `json:"scope"` // the version of the crawl's scope that took it in
+	// Widens says that pages were judged before: links that were left outside
+	// then may belong now.
+	Widens bool `json:"widens,omitempty"`
+}
+
+// NewSpec makes the Spec of a new crawl. Seeds are canonical URLs. Of a long
+// list only what the scope needs is kept: the queue has them all.
+func NewSpec(s job.Settings, seeds []string) (Spec, error) {
+	x := Spec{Version: SpecVersion, Settings: s, Seeds: slices.Clone(seeds), Named: len(seeds)}
+	if size(seeds) > wholeSeeds {
+		roots, err := scope.Roots(s.Scope, seeds)
+		if err != nil {
+			return x, err
+		}
+		x.Seeds = roots
+	}
+	_, err := x.Encode()
+	return x, err
+}
+
+func size(texts []string) (n int) {
+	for _, s := range texts {
+		n += len(s) + 3
+	}
+	return n
+}
+
+// Encode is the JSON of a Spec. One of more than MaxSpec is Invalid.
+func (x Spec) Encode() ([]byte, error) {
+	b, err := json.Marshal(x)
+	if err != nil {
+		return nil, fmt.Errorf("write settings: %w", err)
+	}
+	if len(b) <= MaxSpec {
+		return b, nil
+	}
+	seeds, rules := size(x.Seeds), size(x.Settings.Include)+size(x.Settings.Exclude)+size(x.Settings.ExcludeFrom)+size(x.Excludes)
+	e := salvor.Errorf(salvor.Invalid, "the settings of a cluster's crawl may have %d KB, these have %d: %d KB for %d places of scope %q, %d KB for patterns",
+		MaxSpec>>10, len(b)>>10, seeds>>10, len(x.Seeds), x.Settings.Scope, rules>>10)
+	if rules > seeds {
+		return nil, e.WithHint("write fewer or shorter patterns: one with alternatives, such as /(login|search|tag)/, does for many")
+	}
+	return nil, e.WithHint("split the seeds into several crawls, or choose a wider scope: --scope domain needs one place a domain, --scope any none")
+}
+
+// ParseSpec reads the Settings of a cluster's crawl. One of a newer version is
+// TooNew.
+func ParseSpec(b []byte) (Spec, error) {
+	var x Spec
+	var head struct {
+		Version int `json:"version"`
+	}
+	if err := json.Unmarshal(b, &head); err != nil {
+		return x, salvor.Errorf(salvor.Invalid, "read the settings of a crawl: %w", err)
+	}
+	if head.Version > SpecVersion {
+		return x, salvor.Errorf(salvor.TooNew, "the crawl's settings are of version %d, this node knows %d", head.Version, SpecVersion).
+			WithHint("upgrade this node")
+	}
+	if head.Version < 1 {
+		return x, salvor.Errorf(salvor.Invalid, "the crawl's settings have no version: it is not a cluster's crawl")
+	}
+	if err := json.Unmarshal(b, &x); err != nil {
+		return x, salvor.Errorf(salvor.Invalid, "read the settings of a crawl: %w", err)
+	}
+	return x, nil
+}
+
+// SpecOf reads a crawl's Spec; see ParseSpec.
+func SpecOf(c api.Crawl) (Spec, error) {
+	x, err := ParseSpec(c.Settings)
+	if err != nil {
+		return x, fmt.Errorf("crawl %s: %w", c.Name, err)
+	}
+	return x, nil
+}
+
+// AllSeeds are the seeds and the targets of their redirects.
+func (x *Spec) AllSeeds() []string {
+	seeds := slices.Clone(x.Seeds)
+	for _, m := range x.Moves {
+		seeds = append(seeds, m.To)
+	}
+	return seeds
+}
+
+// Rules are the rules in force.
+func (x *Spec) Rules() scope.Rules {
+	r := Rules(&x.Settings, x.AllSeeds())
+	r.Live = x.Excludes
+	return r
+}
+
+// Compile makes the scope in force.
+func (x *Spec) Compile() (*scope.Scope, error) { return scope.Compile(x.Rules()) }
+
+// Apply puts the Spec into a crawl, with what the coordinator reads of it.
+func (x *Spec) Apply(c *api.Crawl) (err error) {
+	s := &x.Settings
+	c.Ceiling, c.Start, c.Tries, c.Deadline = s.Pace(), StartPace(s), uint16(s.Tries), 0
+	if !s.Deadline.IsZero() {
+		c.Deadline = s.Deadline.UnixMilli()
+	}
+	c.Settings, err = x.Encode()
+	return err
+}
+
+// CheckName says whether a crawl's name can be a part of keys and of paths:
+// letters, digits and -._, at most 64, the first a letter or a digit.
+func CheckName(name string) error {
+	ok := len(name) > 0 && len(name) <= 64 && alnum(name[0])
+	for i := range len(name) {
+		ok = ok && (alnum(name[i]) || strings.IndexByte("-._", name[i]) >= 0)
+	}
+	if !ok {
+		return salvor.Errorf(salvor.Invalid, "a crawl cannot be named %.80q", name).
+			WithHint("use 1 to 64 letters, digits and -._, and begin with a letter or a digit")
+	}
+	return nil
+}
+
+func alnum(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+}
+
+// Prefix is where a crawl's archive lies in a cluster's Store.
+func Prefix(name string) string { return "crawls/" + name }
