@@ -104,7 +104,9 @@ what it could not.`,
 	root.SetVersionTemplate("salvor {{.Version}}\n")
 	root.SetHelpFunc(help)
 	root.SetFlagErrorFunc(flagError)
+	root.AddCommand(w.serverCommand(), w.clusterCommand(), w.joinCommand(), w.configCommand())
 	root.AddCommand(w.saveCommand(), w.scopeCommand(), w.storeCommand(), w.compactCommand(), w.versionCommand())
+	root.AddCommand(w.crawlCommand(), w.statusCommand(), w.nodeCommand(), w.keyCommand())
 	return root
 }
 

@@ -19,7 +19,7 @@ const maxConfig = 1 << 20
 // configure sets what a configuration file says, as if it had been given as
 // flags: its keys are the flags' long names. What the command line says counts
 // more.
-func configure(fs *pflag.FlagSet, file string) error {
+func configure(fs *pflag.FlagSet, command, file string) error {
 	doc, err := readConfig(file)
 	if err != nil || doc == nil {
 		return err
@@ -33,17 +33,14 @@ func configure(fs *pflag.FlagSet, file string) error {
 		name, value := doc.Content[i], doc.Content[i+1]
 		f := fs.Lookup(name.Value)
 		if f == nil || name.Value == "config" || name.Value == "help" {
-			return salvor.Errorf(salvor.Invalid, "%s:%d: there is no setting %q", file, name.Line, name.Value).WithHint("the settings are the long names of the flags: salvor help save")
+			return salvor.Errorf(salvor.Invalid, "%s:%d: there is no setting %q", file, name.Line, name.Value).WithHint("the settings are the long names of the flags: salvor help %s", command)
 		}
 		if given[f.Name] {
 			continue
 		}
 		err := setAll(fs, f.Name, value)
-		if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-			err = e.Unwrap() // pflag's own words speak of the command line
-		}
 		if err != nil {
-			return salvor.Errorf(salvor.Invalid, "%s:%d: %s: %w", file, value.Line, f.Name, err).WithHint("%s", salvor.HintOf(err))
+			return salvor.Errorf(salvor.Invalid, "%s:%d: %s: %w", file, value.Line, f.Name, plainError(err)).WithHint("%s", salvor.HintOf(err))
 		}
 	}
 	return nil

@@ -25,6 +25,11 @@ const (
 	exitNoSpace     = 7
 	exitLocked      = 8
 	exitNewer       = 9
+
+	// Of the commands that talk to a cluster.
+	exitTrouble = 10 // something in the cluster needs a person
+	exitChanged = 11 // the name is taken, or somebody else changed it meanwhile
+	exitAway    = 12 // no answer of the cluster: the same command again completes it
 )
 
 // exitHelp is the list in `salvor help save`.
@@ -101,6 +106,9 @@ type errorJSON struct {
 }
 
 func codeOf(err error) int {
+	if e, ok := errors.AsType[coded](err); ok {
+		return e.code
+	}
 	if errors.Is(err, context.Canceled) && salvor.ClassOf(err) == salvor.Internal {
 		return exitInterrupted
 	}

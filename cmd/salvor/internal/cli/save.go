@@ -40,7 +40,7 @@ func (w *world) saveCommand() *cobra.Command {
 		Annotations: map[string]string{"exit": exitHelp, "more": saveMore},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if a.config != "" {
-				if err := configure(cmd.Flags(), a.config); err != nil {
+				if err := configure(cmd.Flags(), "save", a.config); err != nil {
 					return configError(err)
 				}
 			}
