@@ -82,6 +82,7 @@ const expireEvery = 500 * time.Millisecond
 
 // expireLoop ends the leases of sessions that went silent (protocol 4).
 func (g *Group) expireLoop(ctx context.Context, r *reign) {
+	var silent silence
 	for wait(ctx, g.clock, expireEvery) {
 		m, done := g.replica.state.use()
 		leases := m.Leases()
@@ -92,6 +93,7 @@ func (g *Group) expireLoop(ctx context.Context, r *reign) {
 				break
 			}
 		}
+		g.endSilent(ctx, &silent)
 		r.budgets.forget(g.clock.Now())
 	}
 }

@@ -116,7 +116,7 @@ func (g *Group) pick(s salvor.SessionID, w api.Want) ([]frontier.GrantHost, erro
 			taken[h.Purse] = h
 		}
 	}
-	g.demand.look(now, s, w, w.Idle || !m.Paced(s), len(out) > 0, passed(booked, enough))
+	g.demand.look(now, s, w, w.Idle, len(out) > 0, passed(booked, enough))
 	return out, nil
 }
 

@@ -18,6 +18,7 @@ func (s *schedule) holdings() api.Holdings {
 		e := api.Extension{Lease: l.ID}
 		if l.started < l.total {
 			e.Pace = salvor.Unlimited // as much as the budget allows
+			h.Unstarted = append(h.Unstarted, api.Slice{Lease: l.ID, Items: l.total - l.started})
 		}
 		h.Leases = append(h.Leases, e)
 	}
@@ -41,8 +42,9 @@ func (s *schedule) giveBack() {
 	}
 }
 
-// renewed takes the answer to holdings sent at sent.
-func (s *schedule) renewed(r api.Renewal, sent instant) {
+// renewed takes the answer to holdings sent at sent. It returns what others wait
+// for and this session has not begun: its holder hands it back.
+func (s *schedule) renewed(r api.Renewal, sent instant) (recalled []task) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range r.Granted {
@@ -54,12 +56,35 @@ func (s *schedule) renewed(r api.Renewal, sent instant) {
 		s.lose(id)
 	}
 	s.strike(r.Struck)
+	for _, x := range r.Recalled {
+		recalled = append(recalled, s.recall(x)...)
+	}
 	for _, h := range s.hosts {
 		h.brake.release()
 		h.repace()
 		s.park(h)
 	}
 	kick(s.wake)
+	return recalled
+}
+
+// recall takes those items of a lease out that would start last. They count as
+// started, and hold their lease until they are handed back.
+func (s *schedule) recall(x api.Slice) (taken []task) {
+	l := s.leases[x.Lease]
+	if l == nil {
+		return nil
+	}
+	h := s.hosts[l.Host]
+	for i := len(h.items) - 1; i >= 0 && len(taken) < x.Items; i-- {
+		if h.items[i].lease == l {
+			taken = append(taken, h.items[i])
+			h.take(i)
+			s.todo--
+			s.begin(l)
+		}
+	}
+	return taken
 }
 
 // lose removes a lease; its items not yet started are no longer ours.

@@ -58,7 +58,7 @@ func (w *Worker) ask(ctx, drain context.Context) error {
 	}
 	sent := w.sched.now()
 	call := w.session.call()
-	leases, err := w.lease(ctx, call, api.Want{Crawl: w.c.Crawl.ID, Hosts: hosts, Items: leaseItems, Wait: leaseWait, Not: not})
+	leases, err := w.lease(ctx, call, api.Want{Crawl: w.c.Crawl.ID, Hosts: hosts, Items: leaseItems, Wait: leaseWait, Not: not, Idle: w.sched.idle()})
 	if err != nil {
 		return stopped(ctx, err)
 	}
@@ -103,7 +103,23 @@ func (w *Worker) extend(ctx context.Context) error {
 	if err != nil {
 		return stopped(ctx, err)
 	}
-	w.sched.renewed(r, sent)
+	return w.handBack(ctx, w.sched.renewed(r, sent))
+}
+
+// handBack returns items to the queue, for a session that has nothing to do.
+func (w *Worker) handBack(ctx context.Context, xs []task) error {
+	for len(xs) > 0 {
+		n := min(len(xs), commitBatch)
+		batch := make([]finished, n)
+		for i, x := range xs[:n] {
+			batch[i].entry = api.Entry{Key: x.Key, Host: x.Host, Lease: x.lease.ID, Round: x.Round, Verb: api.VerbPostpone}
+		}
+		if err := w.settle(ctx, batch); err != nil {
+			return stopped(ctx, err)
+		}
+		w.sched.settled(xs[:n])
+		xs = xs[n:]
+	}
 	return nil
 }
 

@@ -143,6 +143,13 @@ func (s *schedule) add(leases []api.Lease, sent instant) {
 	kick(s.wake)
 }
 
+// idle reports whether nothing is left to start.
+func (s *schedule) idle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.todo == 0
+}
+
 func (s *schedule) host(name string) *hostQueue {
 	h := s.hosts[name]
 	if h == nil {

@@ -1,8 +1,10 @@
 package crawler
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -148,6 +150,39 @@ func TestStruckItemsAreNotFetched(t *testing.T) {
 		if x.Key == l.Items[1].Key {
 			t.Error("an item that somebody else settled was started")
 		}
+	}
+}
+
+// TestRecalledItemsAreHandedBack: those that would start last, and no more than
+// are left; the lease goes on until they are handed back, and ends with them.
+func TestRecalledItemsAreHandedBack(t *testing.T) {
+	s := newSchedule(6, nil)
+	s.add([]api.Lease{testLease(1, "a.test", 0, 5), testLease(2, "a.test", 0, 2)}, now())
+	first, _, _ := s.pick()
+	h := s.holdings()
+	slices.SortFunc(h.Unstarted, func(a, b api.Slice) int { return cmp.Compare(a.Lease, b.Lease) })
+	if want := []api.Slice{{Lease: 1, Items: 4}, {Lease: 2, Items: 2}}; !slices.Equal(h.Unstarted, want) {
+		t.Errorf("unstarted %+v, want %+v", h.Unstarted, want)
+	}
+	back := s.renewed(api.Renewal{Recalled: []api.Slice{{Lease: 1, Items: 2}, {Lease: 2, Items: 9}, {Lease: 3, Items: 1}}}, now())
+	if len(back) != 4 {
+		t.Fatalf("%d items recalled, want two of lease 1 and both of lease 2", len(back))
+	}
+	if n := len(s.holdings().Leases); n != 2 {
+		t.Errorf("%d leases listed before they are handed back, want 2", n)
+	}
+	s.settled(back)
+	if h := s.holdings(); len(h.Leases) != 1 || h.Leases[0].Lease != 1 || h.Unstarted[0].Items != 2 {
+		t.Errorf("afterwards it holds %+v, want lease 1 with two items to start", h)
+	}
+	for range 2 {
+		x, ok, _ := s.pick()
+		if !ok || x.lease.ID != 1 || slices.ContainsFunc(back, func(b task) bool { return b.Key == x.Key }) || x.Key == first.Key {
+			t.Errorf("started %+v, %t", x.Item, ok)
+		}
+	}
+	if !s.idle() {
+		t.Error("it has something to start still")
 	}
 }
 

@@ -74,14 +74,6 @@ func (q *queue) grantable(now int64) (r ReadyHost, ok bool) {
 	}, true
 }
 
-// Paced says whether a session holds a lease with a pace: work that it may start.
-func (m *Machine) Paced(id salvor.SessionID) bool {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	s := m.sessions[id]
-	return s != nil && s.paced > 0
-}
-
 // LeaseRoom is a lease and what its host has for it.
 type LeaseRoom struct {
 	Crawl  salvor.CrawlID
