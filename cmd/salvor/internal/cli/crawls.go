@@ -33,6 +33,9 @@ type crawlJSON struct {
 	progress.Counts
 	OutOfTime int64 `json:"out_of_time"`
 	Late      int64 `json:"late"` // captures after the deadline
+	// Duplicates are captures of a URL that had one already: after a worker was
+	// lost, mostly.
+	Duplicates int64 `json:"duplicates"`
 	// Unknown is why the counters are not known: a group does not answer.
 	Unknown string `json:"counters_unknown,omitempty"`
 }
@@ -59,7 +62,7 @@ func crawlOf(c api.Crawl, t api.Totals) crawlJSON {
 			Failed: o[salvor.Failed], Excluded: o[salvor.Excluded], TooBig: o[salvor.TooBig],
 			Queued: t.Queued, Waiting: t.Waiting, Leased: t.Leased, Captures: t.Captures, Bytes: t.Bytes,
 		}),
-		OutOfTime: o[salvor.OutOfTime], Late: t.Late,
+		OutOfTime: o[salvor.OutOfTime], Late: t.Late, Duplicates: t.Dups,
 	}
 	if c.Deadline > 0 {
 		out.Deadline = time.UnixMilli(c.Deadline).UTC()

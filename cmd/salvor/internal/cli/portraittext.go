@@ -47,6 +47,7 @@ func (p *portrait) text() string {
 		line("held back", h)
 	}
 	line("saved", fmt.Sprintf("%s of %s known, %s settled; %s received", progress.Count(p.Saved+p.Revisits), progress.Count(p.Known), p.settled(), progress.Bytes(p.Bytes)))
+	line("stored", p.onTheWay())
 	line("rate", fmt.Sprintf("%s lately, of %s", rateText(p.Rate), progress.Counted(int64(len(p.Workers)), "worker")))
 	line("queue", fmt.Sprintf("%s queued, %s waiting, %s under way", progress.Count(p.Queued), progress.Count(p.Waiting), progress.Count(p.UnderWay)))
 	line("ended", p.endings())
@@ -57,6 +58,23 @@ func (p *portrait) text() string {
 	p.workersText(&b)
 	p.hostsText(&b)
 	return b.String()
+}
+
+// onTheWay tells of captures that are not in the store yet, and of those it has
+// twice.
+func (p *portrait) onTheWay() string {
+	var parts []string
+	var held int64
+	for _, k := range p.Workers {
+		held += k.Held
+	}
+	if held > 0 {
+		parts = append(parts, progress.Count(held)+" captured and on their way to the store")
+	}
+	if p.Duplicates > 0 {
+		parts = append(parts, progress.Counted(p.Duplicates, "duplicate capture"))
+	}
+	return strings.Join(parts, "; ")
 }
 
 func (p *portrait) deadline() string {
