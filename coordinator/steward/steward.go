@@ -26,7 +26,10 @@ type Config struct {
 	Leads  func() bool   // whether this node leads group 0
 	Every  time.Duration // between two looks; default 1 s
 	Now    func() time.Time
-	Logger *slog.Logger
+	// Settled is asked before a crawl with nothing open is finished: false while
+	// something is left to do that may find more. Nil is true.
+	Settled func(ctx context.Context, c api.Crawl) (bool, error)
+	Logger  *slog.Logger
 }
 
 // Steward looks after the crawls of a cluster.
@@ -48,6 +51,9 @@ type look struct{ accepted, open int64 }
 func New(c Config) *Steward {
 	if c.Every == 0 {
 		c.Every = time.Second
+	}
+	if c.Settled == nil {
+		c.Settled = func(context.Context, api.Crawl) (bool, error) { return true, nil }
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -157,6 +163,9 @@ func (s *Steward) finish(ctx context.Context, c api.Crawl) error {
 		return nil
 	}
 	delete(s.looks, c.ID)
+	if ok, err := s.c.Settled(ctx, c); err != nil || !ok {
+		return err
+	}
 	for g := len(s.c.Groups) - 1; g >= 0; g-- { // the source last: until then the next steward goes on
 		if err := s.c.Groups[g].CloseCrawl(ctx, c.ID); err != nil {
 			return err

@@ -33,6 +33,9 @@ type Spec struct {
 	Named    int          `json:"named"`              // how many seeds people named
 	Moves    []Move       `json:"moves,omitempty"`    // of seeds, where the scope grew by them
 	Excludes []string     `json:"excludes,omitempty"` // given while the crawl runs
+	// Rescanned is the version of the scope by which the links of all stored
+	// pages were judged last; 0 that was never needed.
+	Rescanned uint32 `json:"rescanned,omitempty"`
 }
 
 // Move is a seed's redirect to where the other seeds do not reach.
@@ -43,6 +46,12 @@ type Move struct {
 	// Widens says that pages were judged before: links that were left outside
 	// then may belong now.
 	Widens bool `json:"widens,omitempty"`
+}
+
+// Unjudged reports whether the scope grew since the links of stored pages were
+// judged last, so that some were left outside that belong now.
+func (x *Spec) Unjudged() bool {
+	return slices.ContainsFunc(x.Moves, func(m Move) bool { return m.Widens && m.Scope > x.Rescanned })
 }
 
 // NewSpec makes the Spec of a new crawl. Seeds are canonical URLs. Of a long

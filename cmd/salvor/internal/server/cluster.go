@@ -203,7 +203,7 @@ func (n *node) settings() api.ClusterSettings {
 
 // stewardLoop looks after the crawls while this node leads.
 func (n *node) stewardLoop(ctx context.Context) {
-	steward.New(steward.Config{Groups: n.groups, Leads: n.leads, Logger: n.log}).Run(ctx)
+	steward.New(steward.Config{Groups: n.groups, Leads: n.leads, Settled: n.settled, Logger: n.log}).Run(ctx)
 }
 
 // ready says whether the node can do its work.

@@ -70,11 +70,14 @@ type node struct {
 	told    atomic.Pointer[api.NodeState] // of a worker: what a coordinator said of it
 	enroled chan struct{}                 // closed once the registry has what the founding left for it
 
+	rescans rescans
+
 	mu    sync.Mutex
 	fleet *fleet.Fleet
 
 	loops sync.WaitGroup
-	end   context.CancelFunc // of the loops
+	ctx   context.Context    // of the loops
+	end   context.CancelFunc // ends it
 	fatal chan error
 }
 
@@ -91,7 +94,7 @@ func Run(ctx context.Context, c Config, o Options) (err error) {
 		}
 	}
 	loops, end := context.WithCancel(context.WithoutCancel(ctx))
-	n.end = end
+	n.ctx, n.end = loops, end
 	n.start(loops)
 	if err := n.awaitEnrolment(ctx); err != nil {
 		return err
@@ -230,6 +233,13 @@ func logger(c Config, w io.Writer) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(w, o))
 	}
 	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// untilEnd is ctx, ended when the node ends.
+func (n *node) untilEnd(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(n.ctx, cancel)
+	return ctx, func() { stop(); cancel() }
 }
 
 // fail ends the node with an error; the first counts.

@@ -132,10 +132,15 @@ func (n *node) event(e fleet.Event) {
 
 // working is what the fleet does now.
 func (n *node) working() []api.Work {
+	if f := n.workers(); f != nil {
+		return f.Status()
+	}
+	return nil
+}
+
+// workers is the fleet there is; nil where there was none yet.
+func (n *node) workers() *fleet.Fleet {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.fleet == nil {
-		return nil
-	}
-	return n.fleet.Status()
+	return n.fleet
 }
