@@ -71,3 +71,21 @@ func (g *Group) endSilent(ctx context.Context, s *silence) {
 		}
 	}
 }
+
+// EndSessions ends all sessions of a group that was restored from a copy: what
+// their workers know to be accepted may have been so after the copy. They
+// register again and report anew what they hold.
+func (g *Group) EndSessions(ctx context.Context) error {
+	m, done, err := g.replica.state.lend()
+	if err != nil {
+		return err
+	}
+	all := m.Sessions()
+	done()
+	for _, s := range all {
+		if err := g.End(ctx, s.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -92,7 +92,9 @@ func (c *crew) open(ctx context.Context) (t *tools, err error) {
 	w.Log, w.LogOffset, w.Logger, w.Scope, w.Connections = t.log, t.mark.Offset, c.f.c.Logger, s, share
 	w.SeedMoved, w.ScopeBehind = c.seedMoved, c.f.lookSoon
 	w.Notice = func(code, host, url, text string) { c.tell(code, host, url, text, false) }
-	w.Restored = restored
+	// A coordinator that was brought back may not know what it acknowledged, and
+	// does not say so: all links of what is reported now are sent again.
+	w.Restored = restored || !c.f.c.Direct
 	w.Hold = crawler.Hold{On: !c.f.c.Direct, Room: c.f.room.left, Idle: c.f.c.idle}
 	t.worker = crawler.New(w)
 	t.readOriginals(w)

@@ -185,6 +185,11 @@ func (n *node) reform(ctx context.Context) error {
 	if err := json.Unmarshal(b, &r); err != nil {
 		return salvor.Errorf(salvor.Internal, "read %s: %w", path, err)
 	}
+	for i := range n.coord.Groups() {
+		if err := n.coord.Group(i).EndSessions(ctx); err != nil {
+			return err
+		}
+	}
 	if err := n.removeOthers(ctx, r.Authority); err != nil {
 		return err
 	}
