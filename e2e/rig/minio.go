@@ -83,3 +83,6 @@ func (m *MinIO) Kill() {
 	_ = m.p.Signal(syscall.SIGKILL)
 	<-m.p.Done()
 }
+
+// PID is the number of the server's process.
+func (m *MinIO) PID() int { return m.p.PID() }
