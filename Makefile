@@ -5,7 +5,7 @@ FUZZTIME ?= 30s
 CHECKERS := .cache/checkers
 MINIO    := .cache/minio
 
-.PHONY: build test lint unit s3 e2e-short e2e bench bench-peer fuzz generate checkers minio clean
+.PHONY: build test lint unit s3 e2e-short e2e bench bench-peer bench-cluster fuzz generate checkers minio clean
 
 build: ## a static binary in bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/salvor ./cmd/salvor
@@ -39,6 +39,9 @@ bench: ## the parts
 
 bench-peer: build ## wget --warc-file and salvor on the same site; results in bench/
 	$(GO) run ./e2e/benchpeer -salvor bin/salvor
+
+bench-cluster: build minio ## what a cluster costs (15 minutes); results in bench/
+	$(GO) run ./e2e/benchcluster -salvor bin/salvor
 
 fuzz: ## every fuzz target for FUZZTIME
 	GO=$(GO) e2e/check/fuzz.sh $(FUZZTIME)

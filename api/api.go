@@ -350,6 +350,27 @@ type HostGroup struct {
 	Hosts []string       // at most 500; a host is in one group at most
 	Crawl salvor.CrawlID // whose start rate a host gets that nobody offered yet
 	Share salvor.Pace    // the part of the budget that this Raft group may use; 0 all of it
+
+	// What follows is told by HostGroups only.
+
+	Rate    salvor.Pace // of the whole group, as this Raft group has it
+	Ceiling salvor.Pace // the least that holds for its running crawls
+	Blocked int64       // Unix ms until which nothing is granted; 0 not
+	Note    string
+	Open    int64 // items of running crawls that could be fetched or are
+}
+
+// GroupLimits is what another Raft group found out about the server of merged
+// hosts. What is 0 or empty changes nothing.
+type GroupLimits struct {
+	Name string
+	// Rate takes the place of a higher one. That of a lower one it takes only
+	// where this is Was: it may have fallen meanwhile.
+	Rate    salvor.Pace
+	Was     salvor.Pace
+	Ceiling salvor.Pace // an operator's
+	Blocked int64       // Unix ms; a block that ends later stays
+	Note    string      // why the rate is lower, or why there is a block
 }
 
 // Budgets merges hosts. A Raft group has those of its own hosts only; where a
@@ -362,6 +383,8 @@ type Budgets interface {
 	MergeHosts(ctx context.Context, g HostGroup) error
 	// SetShare changes the Share of a group.
 	SetShare(ctx context.Context, name string, share salvor.Pace) error
+	// SetLimits tells a group what is known elsewhere of its server.
+	SetLimits(ctx context.Context, l GroupLimits) error
 	// HostGroups lists the groups by name.
 	HostGroups(ctx context.Context) ([]HostGroup, error)
 }

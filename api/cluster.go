@@ -93,6 +93,7 @@ const (
 	TableNodes   = "nodes"   // by node id: Node
 	TableKeys    = "keys"    // by key id: the trust package's
 	TableTokens  = "tokens"  // by token id: the trust package's
+	TableBudgets = "budgets" // by name: the merge package's
 )
 
 // SettingsKey is the key of the one row of TableCluster.

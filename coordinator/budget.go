@@ -25,6 +25,10 @@ func randomShare() float64 { return mathrand.Float64() }
 type budgets struct {
 	chance func() float64
 
+	// told keeps what is told of a server from coming between what a report
+	// says and the change it leads to.
+	told sync.RWMutex
+
 	mu    sync.Mutex
 	hosts map[string]*pace
 	ends  map[string]int64 // when a block ends, Unix ms
@@ -35,8 +39,10 @@ func purse(h api.Host) string {
 	if h.Group == "" {
 		return h.Name
 	}
-	return "group " + h.Group
+	return groupPurse(h.Group)
 }
+
+func groupPurse(name string) string { return "group " + name }
 
 func newBudgets(chance func() float64) *budgets {
 	return &budgets{chance: chance, hosts: map[string]*pace{}, ends: map[string]int64{}}
@@ -95,6 +101,8 @@ func (g *Group) Feedback(ctx context.Context, reports []api.HostFeedback) error 
 	if err != nil {
 		return err
 	}
+	r.budgets.told.RLock()
+	defer r.budgets.told.RUnlock()
 	changes, err := g.judge(r, reports)
 	return errors.Join(err, g.each(ctx, len(changes), func(ctx context.Context, i int) error {
 		return g.change1(ctx, &changes[i])
@@ -109,9 +117,7 @@ func (g *Group) judge(r *reign, reports []api.HostFeedback) ([]frontier.SetBudge
 	defer done()
 	var errs error
 	var changes []frontier.SetBudget
-	now := g.clock.Now()
-	t := moment{mono: now, wall: g.time.now(now)}
-	t.ahead = t.wall - now.UnixMilli()
+	t := g.moment()
 	for _, f := range reports {
 		if f.RetryAfter != 0 {
 			f.RetryAfter += t.ahead
@@ -131,6 +137,42 @@ func (g *Group) judge(r *reign, reports []api.HostFeedback) ([]frontier.SetBudge
 		}
 	}
 	return changes, errs
+}
+
+func (g *Group) moment() moment {
+	now := g.clock.Now()
+	wall := g.time.now(now)
+	return moment{mono: now, wall: wall, ahead: wall - now.UnixMilli()}
+}
+
+// take notes what a budget group was told. The bad news that is on its way here
+// answers for the same mistake, and is not punished again.
+func (b *budgets) take(t moment, x api.HostGroup, s frontier.SetBudget) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	name := groupPurse(x.Name)
+	p := b.hosts[name]
+	if p == nil {
+		p = &pace{}
+		b.hosts[name] = p
+		p.begin(t.mono, api.Host{Rate: x.Rate, Note: x.Note, Ceiling: x.Ceiling})
+	}
+	if s.Blocked != nil {
+		b.ends[name] = *s.Blocked
+		p.until = latest(p.until, t.mono.Add(time.Duration(*s.Blocked-t.wall)*time.Millisecond))
+	}
+	if s.Ceiling != nil {
+		p.delay = 0
+	}
+	if s.Rate == nil {
+		return
+	}
+	if *s.Rate < x.Rate {
+		p.settled = true
+		p.until = latest(p.until, t.mono.Add(incident))
+		p.forgive()
+	}
+	p.rate, p.rise = *s.Rate, latest(p.rise, t.mono)
 }
 
 // release forgets that a ceiling is the robots.txt's: somebody set it.

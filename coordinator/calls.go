@@ -17,12 +17,20 @@ import (
 // cluster can apply it.
 func (g *Group) propose(ctx context.Context, e frontier.Envelope) (any, error) {
 	e.Level = frontier.LevelOf(e.Command)
-	if in := g.inForce(); e.Level > in {
-		return nil, salvor.Errorf(salvor.Unavailable, "coordinator: needs feature level %d, the cluster runs at %d", e.Level, in).
-			WithHint("Update every coordinator, then raise the cluster's level.")
+	if err := g.runsAt(e.Level); err != nil {
+		return nil, err
 	}
 	e.Now = g.now()
 	return g.replica.propose(ctx, frontier.Encode(e))
+}
+
+// runsAt refuses what not every node of the cluster knows.
+func (g *Group) runsAt(level uint16) error {
+	if in := g.inForce(); level > in {
+		return salvor.Errorf(salvor.Unavailable, "coordinator: needs feature level %d, the cluster runs at %d", level, in).
+			WithHint("Update every coordinator, then raise the cluster's level.")
+	}
+	return nil
 }
 
 // inForce is the cluster's feature level. A cluster has the first from its

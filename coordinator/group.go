@@ -93,6 +93,7 @@ type Group struct {
 
 	wake   *bell      // rings when there may be new work
 	crawls sync.Mutex // one CreateCrawl at a time
+	merges sync.Mutex // one change of api.TableBudgets at a time
 	grants chan struct{}
 	jitter func() float64
 	level  func() uint16 // the cluster's feature level; nil: the newest

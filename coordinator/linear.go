@@ -31,7 +31,12 @@ func (g *replica[M]) linearize(ctx context.Context) error {
 	case known && voters == 1:
 		return nil
 	case known && max(through, g.fsm.applied.Load()) >= commit:
-		return g.verify(ctx)
+		if err := g.verify(ctx); err != nil || g.newest.Load().CurrentTerm() == term {
+			return err
+		}
+		// It led in term, lost that, and leads again: somebody else may have
+		// committed in between what is not applied here yet.
+		return g.linearize(ctx)
 	}
 	at, err := g.barrier(ctx)
 	if err == nil {

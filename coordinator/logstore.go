@@ -27,6 +27,7 @@ type logStore struct {
 	dir  string
 	fs   *watchedFS
 	stop func(error)
+	new  logCache
 
 	mu    sync.Mutex
 	first error
@@ -100,18 +101,29 @@ func logError(err, noRoom error, dir string) error {
 // full says that an error comes of a full disk or quota.
 func full(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
 
-// StoreLog implements raft.LogStore.
-func (l *logStore) StoreLog(log *raft.Log) error {
-	return l.write(func() error { return l.WAL.StoreLog(log) })
+// GetLog implements raft.LogStore.
+func (l *logStore) GetLog(index uint64, log *raft.Log) error {
+	if l.new.get(index, log) {
+		return nil
+	}
+	return l.WAL.GetLog(index, log)
 }
+
+// StoreLog implements raft.LogStore.
+func (l *logStore) StoreLog(log *raft.Log) error { return l.StoreLogs([]*raft.Log{log}) }
 
 // StoreLogs implements raft.LogStore.
 func (l *logStore) StoreLogs(logs []*raft.Log) error {
-	return l.write(func() error { return l.WAL.StoreLogs(logs) })
+	if err := l.write(func() error { return l.WAL.StoreLogs(logs) }); err != nil {
+		return err
+	}
+	l.new.put(logs)
+	return nil
 }
 
 // DeleteRange implements raft.LogStore.
 func (l *logStore) DeleteRange(first, last uint64) error {
+	l.new.cut(first, last)
 	return l.write(func() error { return l.WAL.DeleteRange(first, last) })
 }
 

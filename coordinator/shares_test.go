@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 
 	"salvor"
 	"salvor/api"
+	"salvor/coordinator/frontier"
 )
 
 // Hosts of one server share one budget, whoever leases which of them.
@@ -43,8 +45,13 @@ func TestMergedHosts(t *testing.T) {
 		}
 	}
 	cdn.Share, cdn.Crawl = 700, 0
+	cdn.Rate, cdn.Ceiling, cdn.Open = defaultStart/2, defaultCeiling, 100
 	groups, err := r.HostGroups(t.Context())
 	must(t, err)
+	if g := &groups[0]; g.Blocked != until.UnixMilli() || !strings.HasPrefix(g.Note, "slowed to 1/s") {
+		t.Errorf("%+v", g)
+	}
+	groups[0].Blocked, groups[0].Note = 0, ""
 	if diff := cmp.Diff([]api.HostGroup{cdn}, groups); diff != "" {
 		t.Error(diff)
 	}
@@ -57,5 +64,45 @@ func TestMergedHosts(t *testing.T) {
 	must(t, r.MergeHosts(t.Context(), api.HostGroup{Name: "cdn"}))
 	if groups, _ := r.HostGroups(t.Context()); len(groups) != 0 {
 		t.Errorf("dissolved: %+v", groups)
+	}
+}
+
+// What is told of a server makes a group more careful at any time, and bolder
+// only where nothing was heard since.
+func TestLimitsThatAreTold(t *testing.T) {
+	x := api.HostGroup{Name: "cdn", Hosts: []string{"a", "b"}, Rate: 4000, Ceiling: 20_000, Blocked: 5000}
+	at := moment{mono: time.Now(), wall: 3000, ahead: 1000}
+	for _, c := range []struct {
+		what    string
+		told    api.GroupLimits
+		rate    salvor.Pace
+		ceiling salvor.Pace
+		blocked int64
+		note    string
+	}{
+		{"nothing new", api.GroupLimits{Rate: 4000, Was: 4000, Ceiling: 20_000, Blocked: 4000, Note: "n"}, 0, 0, 0, ""},
+		{"a lower rate", api.GroupLimits{Rate: 3000, Was: 9000, Note: "n"}, 3000, 0, 0, "n"},
+		{"a higher one", api.GroupLimits{Rate: 5000, Was: 4000, Note: "n"}, 5000, 0, 0, ""},
+		{"in the place of another", api.GroupLimits{Rate: 5000, Was: 4500, Note: "n"}, 0, 0, 0, ""},
+		{"a later block, in this group's time", api.GroupLimits{Blocked: 4001, Note: "n"}, 0, 0, 5001, "n"},
+		{"a ceiling", api.GroupLimits{Ceiling: 700}, 0, 700, 0, ""},
+	} {
+		b, ok := limited(at, x, c.told)
+		want := frontier.SetBudget{Host: "a"}
+		if c.rate > 0 {
+			want.Rate = &c.rate
+		}
+		if c.ceiling > 0 {
+			want.Ceiling = &c.ceiling
+		}
+		if c.blocked > 0 {
+			want.Blocked = &c.blocked
+		}
+		if c.note != "" {
+			want.Note = &c.note
+		}
+		if d := cmp.Diff(want, b); d != "" || ok != (c.rate+c.ceiling > 0 || c.blocked > 0) {
+			t.Errorf("%s: %t %s", c.what, ok, d)
+		}
 	}
 }

@@ -105,3 +105,18 @@ func (s *schedule) reports(crawl salvor.CrawlID) []api.HostFeedback {
 	}
 	return out
 }
+
+// untold takes back feedback that nobody took.
+func (s *schedule) untold(fs []api.HostFeedback) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, x := range fs {
+		f := &s.host(x.Host).report
+		f.requests, f.errors, f.throttled = f.requests+x.Requests, f.errors+x.Errors, f.throttled+x.Throttled
+		if x.Latency > 0 && len(f.latencies) < maxLatencies {
+			f.latencies = append(f.latencies, x.Latency)
+		}
+		f.retryAfter, f.crawlDelay = max(f.retryAfter, x.RetryAfter), max(f.crawlDelay, x.CrawlDelay)
+		f.limited = f.limited || x.Limited
+	}
+}

@@ -2,6 +2,8 @@ package crawler
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"time"
 
 	"salvor"
@@ -27,7 +29,7 @@ func (w *Worker) keep(ctx, drain context.Context) error {
 		// What a host asked for comes first: the extend after it has the new pace.
 		pressed := w.sched.pressed()
 		if pressed || time.Since(reported) >= reportEvery {
-			if err := w.report(ctx); err != nil {
+			if err := w.reportSoon(ctx); err != nil {
 				return err
 			}
 			reported = time.Now()
@@ -123,17 +125,65 @@ func (w *Worker) handBack(ctx context.Context, xs []task) error {
 	return nil
 }
 
+// report tells how hosts answered, and returns when that is durable.
 func (w *Worker) report(ctx context.Context) error {
 	taken := time.Now()
 	fs := w.sched.reports(w.c.Crawl.ID)
 	if len(fs) == 0 {
 		return nil
 	}
-	if err := repeat(ctx, func() error { return w.c.Coordinator.Feedback(ctx, fs) }); err != nil {
+	rest := fs
+	if err := repeat(ctx, func() (err error) {
+		rest, err = w.say(ctx, rest)
+		return err
+	}); err != nil {
 		return stopped(ctx, err)
 	}
 	w.sched.told(fs, taken)
 	return nil
+}
+
+// say makes one attempt, and returns what must be said again.
+func (w *Worker) say(ctx context.Context, fs []api.HostFeedback) (rest []api.HostFeedback, err error) {
+	err = w.c.Coordinator.Feedback(ctx, fs)
+	if e, ok := errors.AsType[*api.Unheard](err); ok {
+		return e.Reports, err
+	}
+	return fs, err
+}
+
+// reportFor bounds an attempt to report beside the leases: they must not lapse
+// because a part of the cluster is away.
+const reportFor = 2 * time.Second
+
+// reportSoon is report, but what cannot be told now is left for the next time.
+func (w *Worker) reportSoon(ctx context.Context) error {
+	taken := time.Now()
+	fs := w.sched.reports(w.c.Crawl.ID)
+	if len(fs) == 0 {
+		return nil
+	}
+	limited, cancel := context.WithTimeout(ctx, reportFor)
+	defer cancel()
+	rest, err := w.say(limited, fs)
+	switch {
+	case err == nil:
+		rest = nil
+	case salvor.ClassOf(err) != salvor.Unavailable && limited.Err() == nil:
+		return stopped(ctx, err)
+	}
+	w.sched.told(except(fs, rest), taken)
+	w.sched.untold(rest)
+	return nil
+}
+
+// except is a list without those in another.
+func except(fs, rest []api.HostFeedback) []api.HostFeedback {
+	left := map[string]bool{}
+	for i := range rest {
+		left[rest[i].Host] = true
+	}
+	return slices.DeleteFunc(slices.Clone(fs), func(f api.HostFeedback) bool { return left[f.Host] })
 }
 
 // maxHosts is how many hosts keep all connections busy.

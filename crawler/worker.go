@@ -67,6 +67,8 @@ type Config struct {
 	// what is offered waits until SetScope brings it. nil: whoever changes the
 	// scope brings it anyway.
 	ScopeBehind func()
+	// Recovered is told that all of Recovery was reported, or is held; may be nil.
+	Recovered func()
 	// Notice is told of things that happen once: an invalid certificate, a
 	// robots.txt that cannot be had.
 	Notice func(code, host, url, text string)
@@ -190,6 +192,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	// registering put it back into the queue.
 	err = firstError(w.recover(ctx), w.openQuota(ctx))
 	if err == nil {
+		if w.c.Recovered != nil {
+			w.c.Recovered()
+		}
 		back.Go(func() error { return w.failing(w.keep(after, w.drain)) })
 		back.Go(func() error { return w.failing(w.settleStored(after)) })
 		err = w.work(ctx)

@@ -1833,6 +1833,86 @@ func (*SetShareResponse) Descriptor() ([]byte, []int) {
 	return file_salvor_v1_group_proto_rawDescGZIP(), []int{37}
 }
 
+type SetLimitsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Limits        *GroupLimits           `protobuf:"bytes,1,opt,name=limits,proto3" json:"limits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetLimitsRequest) Reset() {
+	*x = SetLimitsRequest{}
+	mi := &file_salvor_v1_group_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetLimitsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetLimitsRequest) ProtoMessage() {}
+
+func (x *SetLimitsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_salvor_v1_group_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetLimitsRequest.ProtoReflect.Descriptor instead.
+func (*SetLimitsRequest) Descriptor() ([]byte, []int) {
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *SetLimitsRequest) GetLimits() *GroupLimits {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
+type SetLimitsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetLimitsResponse) Reset() {
+	*x = SetLimitsResponse{}
+	mi := &file_salvor_v1_group_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetLimitsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetLimitsResponse) ProtoMessage() {}
+
+func (x *SetLimitsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_salvor_v1_group_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetLimitsResponse.ProtoReflect.Descriptor instead.
+func (*SetLimitsResponse) Descriptor() ([]byte, []int) {
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{39}
+}
+
 type HostGroupsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1841,7 +1921,7 @@ type HostGroupsRequest struct {
 
 func (x *HostGroupsRequest) Reset() {
 	*x = HostGroupsRequest{}
-	mi := &file_salvor_v1_group_proto_msgTypes[38]
+	mi := &file_salvor_v1_group_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1853,7 +1933,7 @@ func (x *HostGroupsRequest) String() string {
 func (*HostGroupsRequest) ProtoMessage() {}
 
 func (x *HostGroupsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[38]
+	mi := &file_salvor_v1_group_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1866,7 +1946,7 @@ func (x *HostGroupsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostGroupsRequest.ProtoReflect.Descriptor instead.
 func (*HostGroupsRequest) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{38}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{40}
 }
 
 type HostGroupsResponse struct {
@@ -1878,7 +1958,7 @@ type HostGroupsResponse struct {
 
 func (x *HostGroupsResponse) Reset() {
 	*x = HostGroupsResponse{}
-	mi := &file_salvor_v1_group_proto_msgTypes[39]
+	mi := &file_salvor_v1_group_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1890,7 +1970,7 @@ func (x *HostGroupsResponse) String() string {
 func (*HostGroupsResponse) ProtoMessage() {}
 
 func (x *HostGroupsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[39]
+	mi := &file_salvor_v1_group_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1903,7 +1983,7 @@ func (x *HostGroupsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostGroupsResponse.ProtoReflect.Descriptor instead.
 func (*HostGroupsResponse) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{39}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *HostGroupsResponse) GetGroups() []*HostGroup {
@@ -1922,7 +2002,7 @@ type CrawlRequest struct {
 
 func (x *CrawlRequest) Reset() {
 	*x = CrawlRequest{}
-	mi := &file_salvor_v1_group_proto_msgTypes[40]
+	mi := &file_salvor_v1_group_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1934,7 +2014,7 @@ func (x *CrawlRequest) String() string {
 func (*CrawlRequest) ProtoMessage() {}
 
 func (x *CrawlRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[40]
+	mi := &file_salvor_v1_group_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1947,7 +2027,7 @@ func (x *CrawlRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrawlRequest.ProtoReflect.Descriptor instead.
 func (*CrawlRequest) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{40}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *CrawlRequest) GetId() uint32 {
@@ -1966,7 +2046,7 @@ type CrawlResponse struct {
 
 func (x *CrawlResponse) Reset() {
 	*x = CrawlResponse{}
-	mi := &file_salvor_v1_group_proto_msgTypes[41]
+	mi := &file_salvor_v1_group_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1978,7 +2058,7 @@ func (x *CrawlResponse) String() string {
 func (*CrawlResponse) ProtoMessage() {}
 
 func (x *CrawlResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[41]
+	mi := &file_salvor_v1_group_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1991,7 +2071,7 @@ func (x *CrawlResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrawlResponse.ProtoReflect.Descriptor instead.
 func (*CrawlResponse) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{41}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *CrawlResponse) GetCrawl() *Crawl {
@@ -2009,7 +2089,7 @@ type CrawlsRequest struct {
 
 func (x *CrawlsRequest) Reset() {
 	*x = CrawlsRequest{}
-	mi := &file_salvor_v1_group_proto_msgTypes[42]
+	mi := &file_salvor_v1_group_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2021,7 +2101,7 @@ func (x *CrawlsRequest) String() string {
 func (*CrawlsRequest) ProtoMessage() {}
 
 func (x *CrawlsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[42]
+	mi := &file_salvor_v1_group_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2034,7 +2114,7 @@ func (x *CrawlsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrawlsRequest.ProtoReflect.Descriptor instead.
 func (*CrawlsRequest) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{42}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{44}
 }
 
 type CrawlsResponse struct {
@@ -2046,7 +2126,7 @@ type CrawlsResponse struct {
 
 func (x *CrawlsResponse) Reset() {
 	*x = CrawlsResponse{}
-	mi := &file_salvor_v1_group_proto_msgTypes[43]
+	mi := &file_salvor_v1_group_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2058,7 +2138,7 @@ func (x *CrawlsResponse) String() string {
 func (*CrawlsResponse) ProtoMessage() {}
 
 func (x *CrawlsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[43]
+	mi := &file_salvor_v1_group_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2071,7 +2151,7 @@ func (x *CrawlsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrawlsResponse.ProtoReflect.Descriptor instead.
 func (*CrawlsResponse) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{43}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *CrawlsResponse) GetCrawls() []*Crawl {
@@ -2090,7 +2170,7 @@ type TotalsRequest struct {
 
 func (x *TotalsRequest) Reset() {
 	*x = TotalsRequest{}
-	mi := &file_salvor_v1_group_proto_msgTypes[44]
+	mi := &file_salvor_v1_group_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2102,7 +2182,7 @@ func (x *TotalsRequest) String() string {
 func (*TotalsRequest) ProtoMessage() {}
 
 func (x *TotalsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[44]
+	mi := &file_salvor_v1_group_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2115,7 +2195,7 @@ func (x *TotalsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TotalsRequest.ProtoReflect.Descriptor instead.
 func (*TotalsRequest) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{44}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *TotalsRequest) GetCrawl() uint32 {
@@ -2134,7 +2214,7 @@ type TotalsResponse struct {
 
 func (x *TotalsResponse) Reset() {
 	*x = TotalsResponse{}
-	mi := &file_salvor_v1_group_proto_msgTypes[45]
+	mi := &file_salvor_v1_group_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2146,7 +2226,7 @@ func (x *TotalsResponse) String() string {
 func (*TotalsResponse) ProtoMessage() {}
 
 func (x *TotalsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[45]
+	mi := &file_salvor_v1_group_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2159,7 +2239,7 @@ func (x *TotalsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TotalsResponse.ProtoReflect.Descriptor instead.
 func (*TotalsResponse) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{45}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *TotalsResponse) GetTotals() *Totals {
@@ -2179,7 +2259,7 @@ type HostsRequest struct {
 
 func (x *HostsRequest) Reset() {
 	*x = HostsRequest{}
-	mi := &file_salvor_v1_group_proto_msgTypes[46]
+	mi := &file_salvor_v1_group_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2191,7 +2271,7 @@ func (x *HostsRequest) String() string {
 func (*HostsRequest) ProtoMessage() {}
 
 func (x *HostsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[46]
+	mi := &file_salvor_v1_group_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2204,7 +2284,7 @@ func (x *HostsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostsRequest.ProtoReflect.Descriptor instead.
 func (*HostsRequest) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{46}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *HostsRequest) GetCrawl() uint32 {
@@ -2230,7 +2310,7 @@ type HostsResponse struct {
 
 func (x *HostsResponse) Reset() {
 	*x = HostsResponse{}
-	mi := &file_salvor_v1_group_proto_msgTypes[47]
+	mi := &file_salvor_v1_group_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2242,7 +2322,7 @@ func (x *HostsResponse) String() string {
 func (*HostsResponse) ProtoMessage() {}
 
 func (x *HostsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[47]
+	mi := &file_salvor_v1_group_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2255,7 +2335,7 @@ func (x *HostsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostsResponse.ProtoReflect.Descriptor instead.
 func (*HostsResponse) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{47}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *HostsResponse) GetHosts() []*Host {
@@ -2274,7 +2354,7 @@ type TypesRequest struct {
 
 func (x *TypesRequest) Reset() {
 	*x = TypesRequest{}
-	mi := &file_salvor_v1_group_proto_msgTypes[48]
+	mi := &file_salvor_v1_group_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2286,7 +2366,7 @@ func (x *TypesRequest) String() string {
 func (*TypesRequest) ProtoMessage() {}
 
 func (x *TypesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[48]
+	mi := &file_salvor_v1_group_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2299,7 +2379,7 @@ func (x *TypesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TypesRequest.ProtoReflect.Descriptor instead.
 func (*TypesRequest) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{48}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *TypesRequest) GetCrawl() uint32 {
@@ -2318,7 +2398,7 @@ type TypesResponse struct {
 
 func (x *TypesResponse) Reset() {
 	*x = TypesResponse{}
-	mi := &file_salvor_v1_group_proto_msgTypes[49]
+	mi := &file_salvor_v1_group_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2330,7 +2410,7 @@ func (x *TypesResponse) String() string {
 func (*TypesResponse) ProtoMessage() {}
 
 func (x *TypesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[49]
+	mi := &file_salvor_v1_group_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2343,7 +2423,7 @@ func (x *TypesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TypesResponse.ProtoReflect.Descriptor instead.
 func (*TypesResponse) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{49}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *TypesResponse) GetTypes() []*TypeCount {
@@ -2362,7 +2442,7 @@ type CodesRequest struct {
 
 func (x *CodesRequest) Reset() {
 	*x = CodesRequest{}
-	mi := &file_salvor_v1_group_proto_msgTypes[50]
+	mi := &file_salvor_v1_group_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2374,7 +2454,7 @@ func (x *CodesRequest) String() string {
 func (*CodesRequest) ProtoMessage() {}
 
 func (x *CodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[50]
+	mi := &file_salvor_v1_group_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2387,7 +2467,7 @@ func (x *CodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CodesRequest.ProtoReflect.Descriptor instead.
 func (*CodesRequest) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{50}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *CodesRequest) GetCrawl() uint32 {
@@ -2406,7 +2486,7 @@ type CodesResponse struct {
 
 func (x *CodesResponse) Reset() {
 	*x = CodesResponse{}
-	mi := &file_salvor_v1_group_proto_msgTypes[51]
+	mi := &file_salvor_v1_group_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2418,7 +2498,7 @@ func (x *CodesResponse) String() string {
 func (*CodesResponse) ProtoMessage() {}
 
 func (x *CodesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[51]
+	mi := &file_salvor_v1_group_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2431,7 +2511,7 @@ func (x *CodesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CodesResponse.ProtoReflect.Descriptor instead.
 func (*CodesResponse) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{51}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *CodesResponse) GetCodes() []*CodeCount {
@@ -2450,7 +2530,7 @@ type ReasonsRequest struct {
 
 func (x *ReasonsRequest) Reset() {
 	*x = ReasonsRequest{}
-	mi := &file_salvor_v1_group_proto_msgTypes[52]
+	mi := &file_salvor_v1_group_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2462,7 +2542,7 @@ func (x *ReasonsRequest) String() string {
 func (*ReasonsRequest) ProtoMessage() {}
 
 func (x *ReasonsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[52]
+	mi := &file_salvor_v1_group_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2475,7 +2555,7 @@ func (x *ReasonsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReasonsRequest.ProtoReflect.Descriptor instead.
 func (*ReasonsRequest) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{52}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ReasonsRequest) GetCrawl() uint32 {
@@ -2494,7 +2574,7 @@ type ReasonsResponse struct {
 
 func (x *ReasonsResponse) Reset() {
 	*x = ReasonsResponse{}
-	mi := &file_salvor_v1_group_proto_msgTypes[53]
+	mi := &file_salvor_v1_group_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2506,7 +2586,7 @@ func (x *ReasonsResponse) String() string {
 func (*ReasonsResponse) ProtoMessage() {}
 
 func (x *ReasonsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[53]
+	mi := &file_salvor_v1_group_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2519,7 +2599,7 @@ func (x *ReasonsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReasonsResponse.ProtoReflect.Descriptor instead.
 func (*ReasonsResponse) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{53}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *ReasonsResponse) GetReasons() []*ReasonCount {
@@ -2540,7 +2620,7 @@ type LookupRequest struct {
 
 func (x *LookupRequest) Reset() {
 	*x = LookupRequest{}
-	mi := &file_salvor_v1_group_proto_msgTypes[54]
+	mi := &file_salvor_v1_group_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2552,7 +2632,7 @@ func (x *LookupRequest) String() string {
 func (*LookupRequest) ProtoMessage() {}
 
 func (x *LookupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[54]
+	mi := &file_salvor_v1_group_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2565,7 +2645,7 @@ func (x *LookupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupRequest.ProtoReflect.Descriptor instead.
 func (*LookupRequest) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{54}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *LookupRequest) GetCrawl() uint32 {
@@ -2598,7 +2678,7 @@ type LookupResponse struct {
 
 func (x *LookupResponse) Reset() {
 	*x = LookupResponse{}
-	mi := &file_salvor_v1_group_proto_msgTypes[55]
+	mi := &file_salvor_v1_group_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2610,7 +2690,7 @@ func (x *LookupResponse) String() string {
 func (*LookupResponse) ProtoMessage() {}
 
 func (x *LookupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[55]
+	mi := &file_salvor_v1_group_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2623,7 +2703,7 @@ func (x *LookupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupResponse.ProtoReflect.Descriptor instead.
 func (*LookupResponse) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{55}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *LookupResponse) GetKnown() *Known {
@@ -2643,7 +2723,7 @@ type WalkRequest struct {
 
 func (x *WalkRequest) Reset() {
 	*x = WalkRequest{}
-	mi := &file_salvor_v1_group_proto_msgTypes[56]
+	mi := &file_salvor_v1_group_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2655,7 +2735,7 @@ func (x *WalkRequest) String() string {
 func (*WalkRequest) ProtoMessage() {}
 
 func (x *WalkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[56]
+	mi := &file_salvor_v1_group_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2668,7 +2748,7 @@ func (x *WalkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WalkRequest.ProtoReflect.Descriptor instead.
 func (*WalkRequest) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{56}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *WalkRequest) GetCrawl() uint32 {
@@ -2694,7 +2774,7 @@ type WalkResponse struct {
 
 func (x *WalkResponse) Reset() {
 	*x = WalkResponse{}
-	mi := &file_salvor_v1_group_proto_msgTypes[57]
+	mi := &file_salvor_v1_group_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2706,7 +2786,7 @@ func (x *WalkResponse) String() string {
 func (*WalkResponse) ProtoMessage() {}
 
 func (x *WalkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[57]
+	mi := &file_salvor_v1_group_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2719,7 +2799,7 @@ func (x *WalkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WalkResponse.ProtoReflect.Descriptor instead.
 func (*WalkResponse) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{57}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *WalkResponse) GetItems() []*Known {
@@ -2737,7 +2817,7 @@ type SegmentsRequest struct {
 
 func (x *SegmentsRequest) Reset() {
 	*x = SegmentsRequest{}
-	mi := &file_salvor_v1_group_proto_msgTypes[58]
+	mi := &file_salvor_v1_group_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2749,7 +2829,7 @@ func (x *SegmentsRequest) String() string {
 func (*SegmentsRequest) ProtoMessage() {}
 
 func (x *SegmentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[58]
+	mi := &file_salvor_v1_group_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2762,7 +2842,7 @@ func (x *SegmentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SegmentsRequest.ProtoReflect.Descriptor instead.
 func (*SegmentsRequest) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{58}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{60}
 }
 
 type SegmentsResponse struct {
@@ -2774,7 +2854,7 @@ type SegmentsResponse struct {
 
 func (x *SegmentsResponse) Reset() {
 	*x = SegmentsResponse{}
-	mi := &file_salvor_v1_group_proto_msgTypes[59]
+	mi := &file_salvor_v1_group_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2786,7 +2866,7 @@ func (x *SegmentsResponse) String() string {
 func (*SegmentsResponse) ProtoMessage() {}
 
 func (x *SegmentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[59]
+	mi := &file_salvor_v1_group_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2799,7 +2879,7 @@ func (x *SegmentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SegmentsResponse.ProtoReflect.Descriptor instead.
 func (*SegmentsResponse) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{59}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *SegmentsResponse) GetSegments() []*Segment {
@@ -2819,7 +2899,7 @@ type RobotsRequest struct {
 
 func (x *RobotsRequest) Reset() {
 	*x = RobotsRequest{}
-	mi := &file_salvor_v1_group_proto_msgTypes[60]
+	mi := &file_salvor_v1_group_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2831,7 +2911,7 @@ func (x *RobotsRequest) String() string {
 func (*RobotsRequest) ProtoMessage() {}
 
 func (x *RobotsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[60]
+	mi := &file_salvor_v1_group_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2844,7 +2924,7 @@ func (x *RobotsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RobotsRequest.ProtoReflect.Descriptor instead.
 func (*RobotsRequest) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{60}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *RobotsRequest) GetCrawl() uint32 {
@@ -2870,7 +2950,7 @@ type RobotsResponse struct {
 
 func (x *RobotsResponse) Reset() {
 	*x = RobotsResponse{}
-	mi := &file_salvor_v1_group_proto_msgTypes[61]
+	mi := &file_salvor_v1_group_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2882,7 +2962,7 @@ func (x *RobotsResponse) String() string {
 func (*RobotsResponse) ProtoMessage() {}
 
 func (x *RobotsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[61]
+	mi := &file_salvor_v1_group_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2895,7 +2975,7 @@ func (x *RobotsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RobotsResponse.ProtoReflect.Descriptor instead.
 func (*RobotsResponse) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{61}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *RobotsResponse) GetRobots() []*Robots {
@@ -2914,7 +2994,7 @@ type RecordsRequest struct {
 
 func (x *RecordsRequest) Reset() {
 	*x = RecordsRequest{}
-	mi := &file_salvor_v1_group_proto_msgTypes[62]
+	mi := &file_salvor_v1_group_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2926,7 +3006,7 @@ func (x *RecordsRequest) String() string {
 func (*RecordsRequest) ProtoMessage() {}
 
 func (x *RecordsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[62]
+	mi := &file_salvor_v1_group_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2939,7 +3019,7 @@ func (x *RecordsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordsRequest.ProtoReflect.Descriptor instead.
 func (*RecordsRequest) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{62}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *RecordsRequest) GetTable() string {
@@ -2958,7 +3038,7 @@ type RecordsResponse struct {
 
 func (x *RecordsResponse) Reset() {
 	*x = RecordsResponse{}
-	mi := &file_salvor_v1_group_proto_msgTypes[63]
+	mi := &file_salvor_v1_group_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2970,7 +3050,7 @@ func (x *RecordsResponse) String() string {
 func (*RecordsResponse) ProtoMessage() {}
 
 func (x *RecordsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[63]
+	mi := &file_salvor_v1_group_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2983,7 +3063,7 @@ func (x *RecordsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordsResponse.ProtoReflect.Descriptor instead.
 func (*RecordsResponse) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{63}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *RecordsResponse) GetRecords() []*Record {
@@ -3002,7 +3082,7 @@ type SetRecordRequest struct {
 
 func (x *SetRecordRequest) Reset() {
 	*x = SetRecordRequest{}
-	mi := &file_salvor_v1_group_proto_msgTypes[64]
+	mi := &file_salvor_v1_group_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3014,7 +3094,7 @@ func (x *SetRecordRequest) String() string {
 func (*SetRecordRequest) ProtoMessage() {}
 
 func (x *SetRecordRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[64]
+	mi := &file_salvor_v1_group_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3027,7 +3107,7 @@ func (x *SetRecordRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetRecordRequest.ProtoReflect.Descriptor instead.
 func (*SetRecordRequest) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{64}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *SetRecordRequest) GetRecord() *Record {
@@ -3046,7 +3126,7 @@ type SetRecordResponse struct {
 
 func (x *SetRecordResponse) Reset() {
 	*x = SetRecordResponse{}
-	mi := &file_salvor_v1_group_proto_msgTypes[65]
+	mi := &file_salvor_v1_group_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3058,7 +3138,7 @@ func (x *SetRecordResponse) String() string {
 func (*SetRecordResponse) ProtoMessage() {}
 
 func (x *SetRecordResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[65]
+	mi := &file_salvor_v1_group_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3071,7 +3151,7 @@ func (x *SetRecordResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetRecordResponse.ProtoReflect.Descriptor instead.
 func (*SetRecordResponse) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{65}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *SetRecordResponse) GetVersion() uint64 {
@@ -3179,7 +3259,10 @@ const file_salvor_v1_group_proto_rawDesc = "" +
 	"\x0fSetShareRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05share\x18\x02 \x01(\x04R\x05share\"\x12\n" +
-	"\x10SetShareResponse\"\x13\n" +
+	"\x10SetShareResponse\"B\n" +
+	"\x10SetLimitsRequest\x12.\n" +
+	"\x06limits\x18\x01 \x01(\v2\x16.salvor.v1.GroupLimitsR\x06limits\"\x13\n" +
+	"\x11SetLimitsResponse\"\x13\n" +
 	"\x11HostGroupsRequest\"B\n" +
 	"\x12HostGroupsResponse\x12,\n" +
 	"\x06groups\x18\x01 \x03(\v2\x14.salvor.v1.HostGroupR\x06groups\"\x1e\n" +
@@ -3237,7 +3320,7 @@ const file_salvor_v1_group_proto_rawDesc = "" +
 	"\x10SetRecordRequest\x12)\n" +
 	"\x06record\x18\x01 \x01(\v2\x11.salvor.v1.RecordR\x06record\"-\n" +
 	"\x11SetRecordResponse\x12\x18\n" +
-	"\aversion\x18\x01 \x01(\x04R\aversion2\xb9\x11\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion2\x81\x12\n" +
 	"\fGroupService\x12L\n" +
 	"\vCreateCrawl\x12\x1d.salvor.v1.CreateCrawlRequest\x1a\x1e.salvor.v1.CreateCrawlResponse\x12C\n" +
 	"\bSetCrawl\x12\x1a.salvor.v1.SetCrawlRequest\x1a\x1b.salvor.v1.SetCrawlResponse\x12I\n" +
@@ -3263,7 +3346,8 @@ const file_salvor_v1_group_proto_rawDesc = "" +
 	"SetCeiling\x12\x1c.salvor.v1.SetCeilingRequest\x1a\x1d.salvor.v1.SetCeilingResponse\x12I\n" +
 	"\n" +
 	"MergeHosts\x12\x1c.salvor.v1.MergeHostsRequest\x1a\x1d.salvor.v1.MergeHostsResponse\x12C\n" +
-	"\bSetShare\x12\x1a.salvor.v1.SetShareRequest\x1a\x1b.salvor.v1.SetShareResponse\x12I\n" +
+	"\bSetShare\x12\x1a.salvor.v1.SetShareRequest\x1a\x1b.salvor.v1.SetShareResponse\x12F\n" +
+	"\tSetLimits\x12\x1b.salvor.v1.SetLimitsRequest\x1a\x1c.salvor.v1.SetLimitsResponse\x12I\n" +
 	"\n" +
 	"HostGroups\x12\x1c.salvor.v1.HostGroupsRequest\x1a\x1d.salvor.v1.HostGroupsResponse\x12:\n" +
 	"\x05Crawl\x12\x17.salvor.v1.CrawlRequest\x1a\x18.salvor.v1.CrawlResponse\x12=\n" +
@@ -3292,7 +3376,7 @@ func file_salvor_v1_group_proto_rawDescGZIP() []byte {
 	return file_salvor_v1_group_proto_rawDescData
 }
 
-var file_salvor_v1_group_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
+var file_salvor_v1_group_proto_msgTypes = make([]protoimpl.MessageInfo, 68)
 var file_salvor_v1_group_proto_goTypes = []any{
 	(*CreateCrawlRequest)(nil),  // 0: salvor.v1.CreateCrawlRequest
 	(*CreateCrawlResponse)(nil), // 1: salvor.v1.CreateCrawlResponse
@@ -3332,166 +3416,172 @@ var file_salvor_v1_group_proto_goTypes = []any{
 	(*MergeHostsResponse)(nil),  // 35: salvor.v1.MergeHostsResponse
 	(*SetShareRequest)(nil),     // 36: salvor.v1.SetShareRequest
 	(*SetShareResponse)(nil),    // 37: salvor.v1.SetShareResponse
-	(*HostGroupsRequest)(nil),   // 38: salvor.v1.HostGroupsRequest
-	(*HostGroupsResponse)(nil),  // 39: salvor.v1.HostGroupsResponse
-	(*CrawlRequest)(nil),        // 40: salvor.v1.CrawlRequest
-	(*CrawlResponse)(nil),       // 41: salvor.v1.CrawlResponse
-	(*CrawlsRequest)(nil),       // 42: salvor.v1.CrawlsRequest
-	(*CrawlsResponse)(nil),      // 43: salvor.v1.CrawlsResponse
-	(*TotalsRequest)(nil),       // 44: salvor.v1.TotalsRequest
-	(*TotalsResponse)(nil),      // 45: salvor.v1.TotalsResponse
-	(*HostsRequest)(nil),        // 46: salvor.v1.HostsRequest
-	(*HostsResponse)(nil),       // 47: salvor.v1.HostsResponse
-	(*TypesRequest)(nil),        // 48: salvor.v1.TypesRequest
-	(*TypesResponse)(nil),       // 49: salvor.v1.TypesResponse
-	(*CodesRequest)(nil),        // 50: salvor.v1.CodesRequest
-	(*CodesResponse)(nil),       // 51: salvor.v1.CodesResponse
-	(*ReasonsRequest)(nil),      // 52: salvor.v1.ReasonsRequest
-	(*ReasonsResponse)(nil),     // 53: salvor.v1.ReasonsResponse
-	(*LookupRequest)(nil),       // 54: salvor.v1.LookupRequest
-	(*LookupResponse)(nil),      // 55: salvor.v1.LookupResponse
-	(*WalkRequest)(nil),         // 56: salvor.v1.WalkRequest
-	(*WalkResponse)(nil),        // 57: salvor.v1.WalkResponse
-	(*SegmentsRequest)(nil),     // 58: salvor.v1.SegmentsRequest
-	(*SegmentsResponse)(nil),    // 59: salvor.v1.SegmentsResponse
-	(*RobotsRequest)(nil),       // 60: salvor.v1.RobotsRequest
-	(*RobotsResponse)(nil),      // 61: salvor.v1.RobotsResponse
-	(*RecordsRequest)(nil),      // 62: salvor.v1.RecordsRequest
-	(*RecordsResponse)(nil),     // 63: salvor.v1.RecordsResponse
-	(*SetRecordRequest)(nil),    // 64: salvor.v1.SetRecordRequest
-	(*SetRecordResponse)(nil),   // 65: salvor.v1.SetRecordResponse
-	(*Crawl)(nil),               // 66: salvor.v1.Crawl
-	(*Call)(nil),                // 67: salvor.v1.Call
-	(*Offer)(nil),               // 68: salvor.v1.Offer
-	(Result)(0),                 // 69: salvor.v1.Result
-	(*Lease)(nil),               // 70: salvor.v1.Lease
-	(*Extension)(nil),           // 71: salvor.v1.Extension
-	(*Slice)(nil),               // 72: salvor.v1.Slice
-	(*Entry)(nil),               // 73: salvor.v1.Entry
-	(*Robots)(nil),              // 74: salvor.v1.Robots
-	(*HostFeedback)(nil),        // 75: salvor.v1.HostFeedback
-	(*Segment)(nil),             // 76: salvor.v1.Segment
-	(Outcome)(0),                // 77: salvor.v1.Outcome
-	(*HostKey)(nil),             // 78: salvor.v1.HostKey
-	(*HostGroup)(nil),           // 79: salvor.v1.HostGroup
-	(*Totals)(nil),              // 80: salvor.v1.Totals
-	(*Host)(nil),                // 81: salvor.v1.Host
-	(*TypeCount)(nil),           // 82: salvor.v1.TypeCount
-	(*CodeCount)(nil),           // 83: salvor.v1.CodeCount
-	(*ReasonCount)(nil),         // 84: salvor.v1.ReasonCount
-	(*Known)(nil),               // 85: salvor.v1.Known
-	(*Record)(nil),              // 86: salvor.v1.Record
+	(*SetLimitsRequest)(nil),    // 38: salvor.v1.SetLimitsRequest
+	(*SetLimitsResponse)(nil),   // 39: salvor.v1.SetLimitsResponse
+	(*HostGroupsRequest)(nil),   // 40: salvor.v1.HostGroupsRequest
+	(*HostGroupsResponse)(nil),  // 41: salvor.v1.HostGroupsResponse
+	(*CrawlRequest)(nil),        // 42: salvor.v1.CrawlRequest
+	(*CrawlResponse)(nil),       // 43: salvor.v1.CrawlResponse
+	(*CrawlsRequest)(nil),       // 44: salvor.v1.CrawlsRequest
+	(*CrawlsResponse)(nil),      // 45: salvor.v1.CrawlsResponse
+	(*TotalsRequest)(nil),       // 46: salvor.v1.TotalsRequest
+	(*TotalsResponse)(nil),      // 47: salvor.v1.TotalsResponse
+	(*HostsRequest)(nil),        // 48: salvor.v1.HostsRequest
+	(*HostsResponse)(nil),       // 49: salvor.v1.HostsResponse
+	(*TypesRequest)(nil),        // 50: salvor.v1.TypesRequest
+	(*TypesResponse)(nil),       // 51: salvor.v1.TypesResponse
+	(*CodesRequest)(nil),        // 52: salvor.v1.CodesRequest
+	(*CodesResponse)(nil),       // 53: salvor.v1.CodesResponse
+	(*ReasonsRequest)(nil),      // 54: salvor.v1.ReasonsRequest
+	(*ReasonsResponse)(nil),     // 55: salvor.v1.ReasonsResponse
+	(*LookupRequest)(nil),       // 56: salvor.v1.LookupRequest
+	(*LookupResponse)(nil),      // 57: salvor.v1.LookupResponse
+	(*WalkRequest)(nil),         // 58: salvor.v1.WalkRequest
+	(*WalkResponse)(nil),        // 59: salvor.v1.WalkResponse
+	(*SegmentsRequest)(nil),     // 60: salvor.v1.SegmentsRequest
+	(*SegmentsResponse)(nil),    // 61: salvor.v1.SegmentsResponse
+	(*RobotsRequest)(nil),       // 62: salvor.v1.RobotsRequest
+	(*RobotsResponse)(nil),      // 63: salvor.v1.RobotsResponse
+	(*RecordsRequest)(nil),      // 64: salvor.v1.RecordsRequest
+	(*RecordsResponse)(nil),     // 65: salvor.v1.RecordsResponse
+	(*SetRecordRequest)(nil),    // 66: salvor.v1.SetRecordRequest
+	(*SetRecordResponse)(nil),   // 67: salvor.v1.SetRecordResponse
+	(*Crawl)(nil),               // 68: salvor.v1.Crawl
+	(*Call)(nil),                // 69: salvor.v1.Call
+	(*Offer)(nil),               // 70: salvor.v1.Offer
+	(Result)(0),                 // 71: salvor.v1.Result
+	(*Lease)(nil),               // 72: salvor.v1.Lease
+	(*Extension)(nil),           // 73: salvor.v1.Extension
+	(*Slice)(nil),               // 74: salvor.v1.Slice
+	(*Entry)(nil),               // 75: salvor.v1.Entry
+	(*Robots)(nil),              // 76: salvor.v1.Robots
+	(*HostFeedback)(nil),        // 77: salvor.v1.HostFeedback
+	(*Segment)(nil),             // 78: salvor.v1.Segment
+	(Outcome)(0),                // 79: salvor.v1.Outcome
+	(*HostKey)(nil),             // 80: salvor.v1.HostKey
+	(*HostGroup)(nil),           // 81: salvor.v1.HostGroup
+	(*GroupLimits)(nil),         // 82: salvor.v1.GroupLimits
+	(*Totals)(nil),              // 83: salvor.v1.Totals
+	(*Host)(nil),                // 84: salvor.v1.Host
+	(*TypeCount)(nil),           // 85: salvor.v1.TypeCount
+	(*CodeCount)(nil),           // 86: salvor.v1.CodeCount
+	(*ReasonCount)(nil),         // 87: salvor.v1.ReasonCount
+	(*Known)(nil),               // 88: salvor.v1.Known
+	(*Record)(nil),              // 89: salvor.v1.Record
 }
 var file_salvor_v1_group_proto_depIdxs = []int32{
-	66, // 0: salvor.v1.CreateCrawlRequest.crawl:type_name -> salvor.v1.Crawl
-	66, // 1: salvor.v1.CreateCrawlResponse.crawl:type_name -> salvor.v1.Crawl
-	66, // 2: salvor.v1.SetCrawlRequest.crawl:type_name -> salvor.v1.Crawl
-	66, // 3: salvor.v1.AdoptCrawlRequest.crawl:type_name -> salvor.v1.Crawl
-	67, // 4: salvor.v1.DiscoverRequest.call:type_name -> salvor.v1.Call
-	68, // 5: salvor.v1.DiscoverRequest.items:type_name -> salvor.v1.Offer
-	69, // 6: salvor.v1.DiscoverResponse.results:type_name -> salvor.v1.Result
-	67, // 7: salvor.v1.LeaseRequest.call:type_name -> salvor.v1.Call
-	70, // 8: salvor.v1.LeaseResponse.leases:type_name -> salvor.v1.Lease
-	67, // 9: salvor.v1.ExtendRequest.call:type_name -> salvor.v1.Call
-	71, // 10: salvor.v1.ExtendRequest.leases:type_name -> salvor.v1.Extension
-	72, // 11: salvor.v1.ExtendRequest.unstarted:type_name -> salvor.v1.Slice
-	71, // 12: salvor.v1.ExtendResponse.granted:type_name -> salvor.v1.Extension
-	72, // 13: salvor.v1.ExtendResponse.recalled:type_name -> salvor.v1.Slice
-	67, // 14: salvor.v1.SettleRequest.call:type_name -> salvor.v1.Call
-	73, // 15: salvor.v1.SettleRequest.entries:type_name -> salvor.v1.Entry
-	74, // 16: salvor.v1.SettleRequest.robots:type_name -> salvor.v1.Robots
-	75, // 17: salvor.v1.FeedbackRequest.hosts:type_name -> salvor.v1.HostFeedback
-	67, // 18: salvor.v1.OpenSegmentRequest.call:type_name -> salvor.v1.Call
-	76, // 19: salvor.v1.SetSegmentRequest.segment:type_name -> salvor.v1.Segment
-	77, // 20: salvor.v1.ReopenRequest.outcomes:type_name -> salvor.v1.Outcome
-	78, // 21: salvor.v1.ExcludeRequest.keys:type_name -> salvor.v1.HostKey
-	79, // 22: salvor.v1.MergeHostsRequest.group:type_name -> salvor.v1.HostGroup
-	79, // 23: salvor.v1.HostGroupsResponse.groups:type_name -> salvor.v1.HostGroup
-	66, // 24: salvor.v1.CrawlResponse.crawl:type_name -> salvor.v1.Crawl
-	66, // 25: salvor.v1.CrawlsResponse.crawls:type_name -> salvor.v1.Crawl
-	80, // 26: salvor.v1.TotalsResponse.totals:type_name -> salvor.v1.Totals
-	81, // 27: salvor.v1.HostsResponse.hosts:type_name -> salvor.v1.Host
-	82, // 28: salvor.v1.TypesResponse.types:type_name -> salvor.v1.TypeCount
-	83, // 29: salvor.v1.CodesResponse.codes:type_name -> salvor.v1.CodeCount
-	84, // 30: salvor.v1.ReasonsResponse.reasons:type_name -> salvor.v1.ReasonCount
-	85, // 31: salvor.v1.LookupResponse.known:type_name -> salvor.v1.Known
-	77, // 32: salvor.v1.WalkRequest.outcomes:type_name -> salvor.v1.Outcome
-	85, // 33: salvor.v1.WalkResponse.items:type_name -> salvor.v1.Known
-	76, // 34: salvor.v1.SegmentsResponse.segments:type_name -> salvor.v1.Segment
-	74, // 35: salvor.v1.RobotsResponse.robots:type_name -> salvor.v1.Robots
-	86, // 36: salvor.v1.RecordsResponse.records:type_name -> salvor.v1.Record
-	86, // 37: salvor.v1.SetRecordRequest.record:type_name -> salvor.v1.Record
-	0,  // 38: salvor.v1.GroupService.CreateCrawl:input_type -> salvor.v1.CreateCrawlRequest
-	2,  // 39: salvor.v1.GroupService.SetCrawl:input_type -> salvor.v1.SetCrawlRequest
-	4,  // 40: salvor.v1.GroupService.AdoptCrawl:input_type -> salvor.v1.AdoptCrawlRequest
-	6,  // 41: salvor.v1.GroupService.CloseCrawl:input_type -> salvor.v1.CloseCrawlRequest
-	8,  // 42: salvor.v1.GroupService.Register:input_type -> salvor.v1.RegisterRequest
-	10, // 43: salvor.v1.GroupService.RegisterAs:input_type -> salvor.v1.RegisterAsRequest
-	12, // 44: salvor.v1.GroupService.End:input_type -> salvor.v1.EndRequest
-	14, // 45: salvor.v1.GroupService.Discover:input_type -> salvor.v1.DiscoverRequest
-	16, // 46: salvor.v1.GroupService.Lease:input_type -> salvor.v1.LeaseRequest
-	18, // 47: salvor.v1.GroupService.Extend:input_type -> salvor.v1.ExtendRequest
-	20, // 48: salvor.v1.GroupService.Settle:input_type -> salvor.v1.SettleRequest
-	22, // 49: salvor.v1.GroupService.Feedback:input_type -> salvor.v1.FeedbackRequest
-	24, // 50: salvor.v1.GroupService.OpenSegment:input_type -> salvor.v1.OpenSegmentRequest
-	26, // 51: salvor.v1.GroupService.SetSegment:input_type -> salvor.v1.SetSegmentRequest
-	28, // 52: salvor.v1.GroupService.Reopen:input_type -> salvor.v1.ReopenRequest
-	30, // 53: salvor.v1.GroupService.Exclude:input_type -> salvor.v1.ExcludeRequest
-	32, // 54: salvor.v1.GroupService.SetCeiling:input_type -> salvor.v1.SetCeilingRequest
-	34, // 55: salvor.v1.GroupService.MergeHosts:input_type -> salvor.v1.MergeHostsRequest
-	36, // 56: salvor.v1.GroupService.SetShare:input_type -> salvor.v1.SetShareRequest
-	38, // 57: salvor.v1.GroupService.HostGroups:input_type -> salvor.v1.HostGroupsRequest
-	40, // 58: salvor.v1.GroupService.Crawl:input_type -> salvor.v1.CrawlRequest
-	42, // 59: salvor.v1.GroupService.Crawls:input_type -> salvor.v1.CrawlsRequest
-	44, // 60: salvor.v1.GroupService.Totals:input_type -> salvor.v1.TotalsRequest
-	46, // 61: salvor.v1.GroupService.Hosts:input_type -> salvor.v1.HostsRequest
-	48, // 62: salvor.v1.GroupService.Types:input_type -> salvor.v1.TypesRequest
-	50, // 63: salvor.v1.GroupService.Codes:input_type -> salvor.v1.CodesRequest
-	52, // 64: salvor.v1.GroupService.Reasons:input_type -> salvor.v1.ReasonsRequest
-	54, // 65: salvor.v1.GroupService.Lookup:input_type -> salvor.v1.LookupRequest
-	56, // 66: salvor.v1.GroupService.Walk:input_type -> salvor.v1.WalkRequest
-	58, // 67: salvor.v1.GroupService.Segments:input_type -> salvor.v1.SegmentsRequest
-	60, // 68: salvor.v1.GroupService.Robots:input_type -> salvor.v1.RobotsRequest
-	62, // 69: salvor.v1.GroupService.Records:input_type -> salvor.v1.RecordsRequest
-	64, // 70: salvor.v1.GroupService.SetRecord:input_type -> salvor.v1.SetRecordRequest
-	1,  // 71: salvor.v1.GroupService.CreateCrawl:output_type -> salvor.v1.CreateCrawlResponse
-	3,  // 72: salvor.v1.GroupService.SetCrawl:output_type -> salvor.v1.SetCrawlResponse
-	5,  // 73: salvor.v1.GroupService.AdoptCrawl:output_type -> salvor.v1.AdoptCrawlResponse
-	7,  // 74: salvor.v1.GroupService.CloseCrawl:output_type -> salvor.v1.CloseCrawlResponse
-	9,  // 75: salvor.v1.GroupService.Register:output_type -> salvor.v1.RegisterResponse
-	11, // 76: salvor.v1.GroupService.RegisterAs:output_type -> salvor.v1.RegisterAsResponse
-	13, // 77: salvor.v1.GroupService.End:output_type -> salvor.v1.EndResponse
-	15, // 78: salvor.v1.GroupService.Discover:output_type -> salvor.v1.DiscoverResponse
-	17, // 79: salvor.v1.GroupService.Lease:output_type -> salvor.v1.LeaseResponse
-	19, // 80: salvor.v1.GroupService.Extend:output_type -> salvor.v1.ExtendResponse
-	21, // 81: salvor.v1.GroupService.Settle:output_type -> salvor.v1.SettleResponse
-	23, // 82: salvor.v1.GroupService.Feedback:output_type -> salvor.v1.FeedbackResponse
-	25, // 83: salvor.v1.GroupService.OpenSegment:output_type -> salvor.v1.OpenSegmentResponse
-	27, // 84: salvor.v1.GroupService.SetSegment:output_type -> salvor.v1.SetSegmentResponse
-	29, // 85: salvor.v1.GroupService.Reopen:output_type -> salvor.v1.ReopenResponse
-	31, // 86: salvor.v1.GroupService.Exclude:output_type -> salvor.v1.ExcludeResponse
-	33, // 87: salvor.v1.GroupService.SetCeiling:output_type -> salvor.v1.SetCeilingResponse
-	35, // 88: salvor.v1.GroupService.MergeHosts:output_type -> salvor.v1.MergeHostsResponse
-	37, // 89: salvor.v1.GroupService.SetShare:output_type -> salvor.v1.SetShareResponse
-	39, // 90: salvor.v1.GroupService.HostGroups:output_type -> salvor.v1.HostGroupsResponse
-	41, // 91: salvor.v1.GroupService.Crawl:output_type -> salvor.v1.CrawlResponse
-	43, // 92: salvor.v1.GroupService.Crawls:output_type -> salvor.v1.CrawlsResponse
-	45, // 93: salvor.v1.GroupService.Totals:output_type -> salvor.v1.TotalsResponse
-	47, // 94: salvor.v1.GroupService.Hosts:output_type -> salvor.v1.HostsResponse
-	49, // 95: salvor.v1.GroupService.Types:output_type -> salvor.v1.TypesResponse
-	51, // 96: salvor.v1.GroupService.Codes:output_type -> salvor.v1.CodesResponse
-	53, // 97: salvor.v1.GroupService.Reasons:output_type -> salvor.v1.ReasonsResponse
-	55, // 98: salvor.v1.GroupService.Lookup:output_type -> salvor.v1.LookupResponse
-	57, // 99: salvor.v1.GroupService.Walk:output_type -> salvor.v1.WalkResponse
-	59, // 100: salvor.v1.GroupService.Segments:output_type -> salvor.v1.SegmentsResponse
-	61, // 101: salvor.v1.GroupService.Robots:output_type -> salvor.v1.RobotsResponse
-	63, // 102: salvor.v1.GroupService.Records:output_type -> salvor.v1.RecordsResponse
-	65, // 103: salvor.v1.GroupService.SetRecord:output_type -> salvor.v1.SetRecordResponse
-	71, // [71:104] is the sub-list for method output_type
-	38, // [38:71] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	68, // 0: salvor.v1.CreateCrawlRequest.crawl:type_name -> salvor.v1.Crawl
+	68, // 1: salvor.v1.CreateCrawlResponse.crawl:type_name -> salvor.v1.Crawl
+	68, // 2: salvor.v1.SetCrawlRequest.crawl:type_name -> salvor.v1.Crawl
+	68, // 3: salvor.v1.AdoptCrawlRequest.crawl:type_name -> salvor.v1.Crawl
+	69, // 4: salvor.v1.DiscoverRequest.call:type_name -> salvor.v1.Call
+	70, // 5: salvor.v1.DiscoverRequest.items:type_name -> salvor.v1.Offer
+	71, // 6: salvor.v1.DiscoverResponse.results:type_name -> salvor.v1.Result
+	69, // 7: salvor.v1.LeaseRequest.call:type_name -> salvor.v1.Call
+	72, // 8: salvor.v1.LeaseResponse.leases:type_name -> salvor.v1.Lease
+	69, // 9: salvor.v1.ExtendRequest.call:type_name -> salvor.v1.Call
+	73, // 10: salvor.v1.ExtendRequest.leases:type_name -> salvor.v1.Extension
+	74, // 11: salvor.v1.ExtendRequest.unstarted:type_name -> salvor.v1.Slice
+	73, // 12: salvor.v1.ExtendResponse.granted:type_name -> salvor.v1.Extension
+	74, // 13: salvor.v1.ExtendResponse.recalled:type_name -> salvor.v1.Slice
+	69, // 14: salvor.v1.SettleRequest.call:type_name -> salvor.v1.Call
+	75, // 15: salvor.v1.SettleRequest.entries:type_name -> salvor.v1.Entry
+	76, // 16: salvor.v1.SettleRequest.robots:type_name -> salvor.v1.Robots
+	77, // 17: salvor.v1.FeedbackRequest.hosts:type_name -> salvor.v1.HostFeedback
+	69, // 18: salvor.v1.OpenSegmentRequest.call:type_name -> salvor.v1.Call
+	78, // 19: salvor.v1.SetSegmentRequest.segment:type_name -> salvor.v1.Segment
+	79, // 20: salvor.v1.ReopenRequest.outcomes:type_name -> salvor.v1.Outcome
+	80, // 21: salvor.v1.ExcludeRequest.keys:type_name -> salvor.v1.HostKey
+	81, // 22: salvor.v1.MergeHostsRequest.group:type_name -> salvor.v1.HostGroup
+	82, // 23: salvor.v1.SetLimitsRequest.limits:type_name -> salvor.v1.GroupLimits
+	81, // 24: salvor.v1.HostGroupsResponse.groups:type_name -> salvor.v1.HostGroup
+	68, // 25: salvor.v1.CrawlResponse.crawl:type_name -> salvor.v1.Crawl
+	68, // 26: salvor.v1.CrawlsResponse.crawls:type_name -> salvor.v1.Crawl
+	83, // 27: salvor.v1.TotalsResponse.totals:type_name -> salvor.v1.Totals
+	84, // 28: salvor.v1.HostsResponse.hosts:type_name -> salvor.v1.Host
+	85, // 29: salvor.v1.TypesResponse.types:type_name -> salvor.v1.TypeCount
+	86, // 30: salvor.v1.CodesResponse.codes:type_name -> salvor.v1.CodeCount
+	87, // 31: salvor.v1.ReasonsResponse.reasons:type_name -> salvor.v1.ReasonCount
+	88, // 32: salvor.v1.LookupResponse.known:type_name -> salvor.v1.Known
+	79, // 33: salvor.v1.WalkRequest.outcomes:type_name -> salvor.v1.Outcome
+	88, // 34: salvor.v1.WalkResponse.items:type_name -> salvor.v1.Known
+	78, // 35: salvor.v1.SegmentsResponse.segments:type_name -> salvor.v1.Segment
+	76, // 36: salvor.v1.RobotsResponse.robots:type_name -> salvor.v1.Robots
+	89, // 37: salvor.v1.RecordsResponse.records:type_name -> salvor.v1.Record
+	89, // 38: salvor.v1.SetRecordRequest.record:type_name -> salvor.v1.Record
+	0,  // 39: salvor.v1.GroupService.CreateCrawl:input_type -> salvor.v1.CreateCrawlRequest
+	2,  // 40: salvor.v1.GroupService.SetCrawl:input_type -> salvor.v1.SetCrawlRequest
+	4,  // 41: salvor.v1.GroupService.AdoptCrawl:input_type -> salvor.v1.AdoptCrawlRequest
+	6,  // 42: salvor.v1.GroupService.CloseCrawl:input_type -> salvor.v1.CloseCrawlRequest
+	8,  // 43: salvor.v1.GroupService.Register:input_type -> salvor.v1.RegisterRequest
+	10, // 44: salvor.v1.GroupService.RegisterAs:input_type -> salvor.v1.RegisterAsRequest
+	12, // 45: salvor.v1.GroupService.End:input_type -> salvor.v1.EndRequest
+	14, // 46: salvor.v1.GroupService.Discover:input_type -> salvor.v1.DiscoverRequest
+	16, // 47: salvor.v1.GroupService.Lease:input_type -> salvor.v1.LeaseRequest
+	18, // 48: salvor.v1.GroupService.Extend:input_type -> salvor.v1.ExtendRequest
+	20, // 49: salvor.v1.GroupService.Settle:input_type -> salvor.v1.SettleRequest
+	22, // 50: salvor.v1.GroupService.Feedback:input_type -> salvor.v1.FeedbackRequest
+	24, // 51: salvor.v1.GroupService.OpenSegment:input_type -> salvor.v1.OpenSegmentRequest
+	26, // 52: salvor.v1.GroupService.SetSegment:input_type -> salvor.v1.SetSegmentRequest
+	28, // 53: salvor.v1.GroupService.Reopen:input_type -> salvor.v1.ReopenRequest
+	30, // 54: salvor.v1.GroupService.Exclude:input_type -> salvor.v1.ExcludeRequest
+	32, // 55: salvor.v1.GroupService.SetCeiling:input_type -> salvor.v1.SetCeilingRequest
+	34, // 56: salvor.v1.GroupService.MergeHosts:input_type -> salvor.v1.MergeHostsRequest
+	36, // 57: salvor.v1.GroupService.SetShare:input_type -> salvor.v1.SetShareRequest
+	38, // 58: salvor.v1.GroupService.SetLimits:input_type -> salvor.v1.SetLimitsRequest
+	40, // 59: salvor.v1.GroupService.HostGroups:input_type -> salvor.v1.HostGroupsRequest
+	42, // 60: salvor.v1.GroupService.Crawl:input_type -> salvor.v1.CrawlRequest
+	44, // 61: salvor.v1.GroupService.Crawls:input_type -> salvor.v1.CrawlsRequest
+	46, // 62: salvor.v1.GroupService.Totals:input_type -> salvor.v1.TotalsRequest
+	48, // 63: salvor.v1.GroupService.Hosts:input_type -> salvor.v1.HostsRequest
+	50, // 64: salvor.v1.GroupService.Types:input_type -> salvor.v1.TypesRequest
+	52, // 65: salvor.v1.GroupService.Codes:input_type -> salvor.v1.CodesRequest
+	54, // 66: salvor.v1.GroupService.Reasons:input_type -> salvor.v1.ReasonsRequest
+	56, // 67: salvor.v1.GroupService.Lookup:input_type -> salvor.v1.LookupRequest
+	58, // 68: salvor.v1.GroupService.Walk:input_type -> salvor.v1.WalkRequest
+	60, // 69: salvor.v1.GroupService.Segments:input_type -> salvor.v1.SegmentsRequest
+	62, // 70: salvor.v1.GroupService.Robots:input_type -> salvor.v1.RobotsRequest
+	64, // 71: salvor.v1.GroupService.Records:input_type -> salvor.v1.RecordsRequest
+	66, // 72: salvor.v1.GroupService.SetRecord:input_type -> salvor.v1.SetRecordRequest
+	1,  // 73: salvor.v1.GroupService.CreateCrawl:output_type -> salvor.v1.CreateCrawlResponse
+	3,  // 74: salvor.v1.GroupService.SetCrawl:output_type -> salvor.v1.SetCrawlResponse
+	5,  // 75: salvor.v1.GroupService.AdoptCrawl:output_type -> salvor.v1.AdoptCrawlResponse
+	7,  // 76: salvor.v1.GroupService.CloseCrawl:output_type -> salvor.v1.CloseCrawlResponse
+	9,  // 77: salvor.v1.GroupService.Register:output_type -> salvor.v1.RegisterResponse
+	11, // 78: salvor.v1.GroupService.RegisterAs:output_type -> salvor.v1.RegisterAsResponse
+	13, // 79: salvor.v1.GroupService.End:output_type -> salvor.v1.EndResponse
+	15, // 80: salvor.v1.GroupService.Discover:output_type -> salvor.v1.DiscoverResponse
+	17, // 81: salvor.v1.GroupService.Lease:output_type -> salvor.v1.LeaseResponse
+	19, // 82: salvor.v1.GroupService.Extend:output_type -> salvor.v1.ExtendResponse
+	21, // 83: salvor.v1.GroupService.Settle:output_type -> salvor.v1.SettleResponse
+	23, // 84: salvor.v1.GroupService.Feedback:output_type -> salvor.v1.FeedbackResponse
+	25, // 85: salvor.v1.GroupService.OpenSegment:output_type -> salvor.v1.OpenSegmentResponse
+	27, // 86: salvor.v1.GroupService.SetSegment:output_type -> salvor.v1.SetSegmentResponse
+	29, // 87: salvor.v1.GroupService.Reopen:output_type -> salvor.v1.ReopenResponse
+	31, // 88: salvor.v1.GroupService.Exclude:output_type -> salvor.v1.ExcludeResponse
+	33, // 89: salvor.v1.GroupService.SetCeiling:output_type -> salvor.v1.SetCeilingResponse
+	35, // 90: salvor.v1.GroupService.MergeHosts:output_type -> salvor.v1.MergeHostsResponse
+	37, // 91: salvor.v1.GroupService.SetShare:output_type -> salvor.v1.SetShareResponse
+	39, // 92: salvor.v1.GroupService.SetLimits:output_type -> salvor.v1.SetLimitsResponse
+	41, // 93: salvor.v1.GroupService.HostGroups:output_type -> salvor.v1.HostGroupsResponse
+	43, // 94: salvor.v1.GroupService.Crawl:output_type -> salvor.v1.CrawlResponse
+	45, // 95: salvor.v1.GroupService.Crawls:output_type -> salvor.v1.CrawlsResponse
+	47, // 96: salvor.v1.GroupService.Totals:output_type -> salvor.v1.TotalsResponse
+	49, // 97: salvor.v1.GroupService.Hosts:output_type -> salvor.v1.HostsResponse
+	51, // 98: salvor.v1.GroupService.Types:output_type -> salvor.v1.TypesResponse
+	53, // 99: salvor.v1.GroupService.Codes:output_type -> salvor.v1.CodesResponse
+	55, // 100: salvor.v1.GroupService.Reasons:output_type -> salvor.v1.ReasonsResponse
+	57, // 101: salvor.v1.GroupService.Lookup:output_type -> salvor.v1.LookupResponse
+	59, // 102: salvor.v1.GroupService.Walk:output_type -> salvor.v1.WalkResponse
+	61, // 103: salvor.v1.GroupService.Segments:output_type -> salvor.v1.SegmentsResponse
+	63, // 104: salvor.v1.GroupService.Robots:output_type -> salvor.v1.RobotsResponse
+	65, // 105: salvor.v1.GroupService.Records:output_type -> salvor.v1.RecordsResponse
+	67, // 106: salvor.v1.GroupService.SetRecord:output_type -> salvor.v1.SetRecordResponse
+	73, // [73:107] is the sub-list for method output_type
+	39, // [39:73] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_salvor_v1_group_proto_init() }
@@ -3506,7 +3596,7 @@ func file_salvor_v1_group_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_salvor_v1_group_proto_rawDesc), len(file_salvor_v1_group_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   66,
+			NumMessages:   68,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1981,6 +1981,11 @@ type HostGroup struct {
 	Hosts         []string               `protobuf:"bytes,2,rep,name=hosts,proto3" json:"hosts,omitempty"`
 	Crawl         uint32                 `protobuf:"varint,3,opt,name=crawl,proto3" json:"crawl,omitempty"`
 	Share         uint64                 `protobuf:"varint,4,opt,name=share,proto3" json:"share,omitempty"`
+	Rate          uint64                 `protobuf:"varint,5,opt,name=rate,proto3" json:"rate,omitempty"`
+	Ceiling       uint64                 `protobuf:"varint,6,opt,name=ceiling,proto3" json:"ceiling,omitempty"`
+	Blocked       int64                  `protobuf:"varint,7,opt,name=blocked,proto3" json:"blocked,omitempty"`
+	Note          string                 `protobuf:"bytes,8,opt,name=note,proto3" json:"note,omitempty"`
+	Open          int64                  `protobuf:"varint,9,opt,name=open,proto3" json:"open,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2043,6 +2048,126 @@ func (x *HostGroup) GetShare() uint64 {
 	return 0
 }
 
+func (x *HostGroup) GetRate() uint64 {
+	if x != nil {
+		return x.Rate
+	}
+	return 0
+}
+
+func (x *HostGroup) GetCeiling() uint64 {
+	if x != nil {
+		return x.Ceiling
+	}
+	return 0
+}
+
+func (x *HostGroup) GetBlocked() int64 {
+	if x != nil {
+		return x.Blocked
+	}
+	return 0
+}
+
+func (x *HostGroup) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *HostGroup) GetOpen() int64 {
+	if x != nil {
+		return x.Open
+	}
+	return 0
+}
+
+// GroupLimits is what is known of the server of a budget group.
+type GroupLimits struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Rate          uint64                 `protobuf:"varint,2,opt,name=rate,proto3" json:"rate,omitempty"`
+	Was           uint64                 `protobuf:"varint,3,opt,name=was,proto3" json:"was,omitempty"`
+	Ceiling       uint64                 `protobuf:"varint,4,opt,name=ceiling,proto3" json:"ceiling,omitempty"`
+	Blocked       int64                  `protobuf:"varint,5,opt,name=blocked,proto3" json:"blocked,omitempty"`
+	Note          string                 `protobuf:"bytes,6,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupLimits) Reset() {
+	*x = GroupLimits{}
+	mi := &file_salvor_v1_types_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupLimits) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupLimits) ProtoMessage() {}
+
+func (x *GroupLimits) ProtoReflect() protoreflect.Message {
+	mi := &file_salvor_v1_types_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupLimits.ProtoReflect.Descriptor instead.
+func (*GroupLimits) Descriptor() ([]byte, []int) {
+	return file_salvor_v1_types_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *GroupLimits) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GroupLimits) GetRate() uint64 {
+	if x != nil {
+		return x.Rate
+	}
+	return 0
+}
+
+func (x *GroupLimits) GetWas() uint64 {
+	if x != nil {
+		return x.Was
+	}
+	return 0
+}
+
+func (x *GroupLimits) GetCeiling() uint64 {
+	if x != nil {
+		return x.Ceiling
+	}
+	return 0
+}
+
+func (x *GroupLimits) GetBlocked() int64 {
+	if x != nil {
+		return x.Blocked
+	}
+	return 0
+}
+
+func (x *GroupLimits) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
 type Known struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Item          *Item                  `protobuf:"bytes,1,opt,name=item,proto3" json:"item,omitempty"`
@@ -2062,7 +2187,7 @@ type Known struct {
 
 func (x *Known) Reset() {
 	*x = Known{}
-	mi := &file_salvor_v1_types_proto_msgTypes[18]
+	mi := &file_salvor_v1_types_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2074,7 +2199,7 @@ func (x *Known) String() string {
 func (*Known) ProtoMessage() {}
 
 func (x *Known) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_types_proto_msgTypes[18]
+	mi := &file_salvor_v1_types_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2087,7 +2212,7 @@ func (x *Known) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Known.ProtoReflect.Descriptor instead.
 func (*Known) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_types_proto_rawDescGZIP(), []int{18}
+	return file_salvor_v1_types_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Known) GetItem() *Item {
@@ -2179,7 +2304,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_salvor_v1_types_proto_msgTypes[19]
+	mi := &file_salvor_v1_types_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2191,7 +2316,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_types_proto_msgTypes[19]
+	mi := &file_salvor_v1_types_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2204,7 +2329,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_types_proto_rawDescGZIP(), []int{19}
+	return file_salvor_v1_types_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Record) GetTable() string {
@@ -2373,12 +2498,24 @@ const file_salvor_v1_types_proto_rawDesc = "" +
 	"\x06booked\x18\x05 \x01(\x04R\x06booked\x12\x18\n" +
 	"\ablocked\x18\x06 \x01(\x03R\ablocked\x12\x12\n" +
 	"\x04note\x18\a \x01(\tR\x04note\x12\x14\n" +
-	"\x05group\x18\b \x01(\tR\x05group\"a\n" +
+	"\x05group\x18\b \x01(\tR\x05group\"\xd1\x01\n" +
 	"\tHostGroup\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05hosts\x18\x02 \x03(\tR\x05hosts\x12\x14\n" +
 	"\x05crawl\x18\x03 \x01(\rR\x05crawl\x12\x14\n" +
-	"\x05share\x18\x04 \x01(\x04R\x05share\"\xbe\x02\n" +
+	"\x05share\x18\x04 \x01(\x04R\x05share\x12\x12\n" +
+	"\x04rate\x18\x05 \x01(\x04R\x04rate\x12\x18\n" +
+	"\aceiling\x18\x06 \x01(\x04R\aceiling\x12\x18\n" +
+	"\ablocked\x18\a \x01(\x03R\ablocked\x12\x12\n" +
+	"\x04note\x18\b \x01(\tR\x04note\x12\x12\n" +
+	"\x04open\x18\t \x01(\x03R\x04open\"\x8f\x01\n" +
+	"\vGroupLimits\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04rate\x18\x02 \x01(\x04R\x04rate\x12\x10\n" +
+	"\x03was\x18\x03 \x01(\x04R\x03was\x12\x18\n" +
+	"\aceiling\x18\x04 \x01(\x04R\aceiling\x12\x18\n" +
+	"\ablocked\x18\x05 \x01(\x03R\ablocked\x12\x12\n" +
+	"\x04note\x18\x06 \x01(\tR\x04note\"\xbe\x02\n" +
 	"\x05Known\x12#\n" +
 	"\x04item\x18\x01 \x01(\v2\x0f.salvor.v1.ItemR\x04item\x12*\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x14.salvor.v1.ItemStateR\x05state\x12,\n" +
@@ -2464,7 +2601,7 @@ func file_salvor_v1_types_proto_rawDescGZIP() []byte {
 }
 
 var file_salvor_v1_types_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_salvor_v1_types_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_salvor_v1_types_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_salvor_v1_types_proto_goTypes = []any{
 	(CrawlState)(0),      // 0: salvor.v1.CrawlState
 	(ItemClass)(0),       // 1: salvor.v1.ItemClass
@@ -2492,8 +2629,9 @@ var file_salvor_v1_types_proto_goTypes = []any{
 	(*ReasonCount)(nil),  // 23: salvor.v1.ReasonCount
 	(*Host)(nil),         // 24: salvor.v1.Host
 	(*HostGroup)(nil),    // 25: salvor.v1.HostGroup
-	(*Known)(nil),        // 26: salvor.v1.Known
-	(*Record)(nil),       // 27: salvor.v1.Record
+	(*GroupLimits)(nil),  // 26: salvor.v1.GroupLimits
+	(*Known)(nil),        // 27: salvor.v1.Known
+	(*Record)(nil),       // 28: salvor.v1.Record
 }
 var file_salvor_v1_types_proto_depIdxs = []int32{
 	0,  // 0: salvor.v1.Crawl.state:type_name -> salvor.v1.CrawlState
@@ -2528,7 +2666,7 @@ func file_salvor_v1_types_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_salvor_v1_types_proto_rawDesc), len(file_salvor_v1_types_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   20,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -16,13 +16,16 @@ func (r *Router) Discover(ctx context.Context, c api.Call, d api.Discovery) ([]a
 	}
 	parts, at := split(r, d.Items, func(o *api.Offer) string { return o.Host })
 	if at == nil {
-		return r.owner(d.Items[0].Host).Discover(ctx, c, d)
+		g := r.of(d.Items[0].Host)
+		out, err := r.groups[g].Discover(ctx, c, d)
+		return out, r.behind(ctx, g, d.Crawl, err)
 	}
 	out := make([]api.Result, len(d.Items))
 	errs := r.each(ctx, holds(parts), func(ctx context.Context, g int) error {
 		part := d
 		part.Items = parts[g]
 		res, err := r.groups[g].Discover(ctx, c, part)
+		err = r.behind(ctx, g, d.Crawl, err)
 		if err == nil && len(res) != len(part.Items) {
 			err = salvor.Errorf(salvor.Internal, "group %d: %d results for %d offers", g, len(res), len(part.Items))
 		}
@@ -59,8 +62,24 @@ func (r *Router) Settle(ctx context.Context, c api.Call, s api.Settlement) error
 		for i := range part.Entries {
 			_, part.Entries[i].Lease = inner(part.Entries[i].Lease)
 		}
-		return r.groups[g].Settle(ctx, c, part)
+		return r.behind(ctx, g, s.Crawl, r.groups[g].Settle(ctx, c, part))
 	}))
+}
+
+// behind makes NotFound of a crawl that group 0 has an error that passes: the
+// group's copy is on its way.
+func (r *Router) behind(ctx context.Context, g int, id salvor.CrawlID, err error) error {
+	if g == 0 || salvor.ClassOf(err) != salvor.NotFound {
+		return err
+	}
+	c, cerr := r.groups[0].Crawl(ctx, id)
+	switch {
+	case passing(cerr):
+		return cerr
+	case cerr != nil || c.State >= salvor.CrawlDeleting:
+		return err
+	}
+	return salvor.Errorf(salvor.Unavailable, "group %d does not have crawl %d yet: %w", g, id, err)
 }
 
 // hostOf is the host of an origin, as the frontier finds it: that of the entry
@@ -78,15 +97,27 @@ func hostOf(entries []api.Entry, origin string) string {
 	return rest
 }
 
-// Feedback implements api.Coordinator.
+// Feedback implements api.Coordinator. It is not harmless to repeat what a group
+// took, so the error names the rest (api.Unheard).
 func (r *Router) Feedback(ctx context.Context, f []api.HostFeedback) error {
 	if len(r.groups) == 1 {
 		return r.groups[0].Feedback(ctx, f)
 	}
 	parts, _ := split(r, f, func(f *api.HostFeedback) string { return f.Host })
-	return worst(r.each(ctx, holds(parts), func(ctx context.Context, g int) error {
+	errs := r.each(ctx, holds(parts), func(ctx context.Context, g int) error {
 		return r.groups[g].Feedback(ctx, parts[g])
-	}))
+	})
+	err := worst(errs)
+	if !passing(err) {
+		return err
+	}
+	var rest []api.HostFeedback
+	for g := range errs {
+		if errs[g] != nil {
+			rest = append(rest, parts[g]...)
+		}
+	}
+	return &api.Unheard{Reports: rest, Err: err}
 }
 
 // Exclude implements api.Coordinator. Beside an error, it returns how many

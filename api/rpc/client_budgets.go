@@ -22,6 +22,12 @@ func (c *Client) SetShare(ctx context.Context, name string, share salvor.Pace) e
 	return err
 }
 
+// SetLimits implements api.Budgets.
+func (c *Client) SetLimits(ctx context.Context, l api.GroupLimits) error {
+	_, err := ask(ctx, c, c.short(true), c.rpc.SetLimits, &pb.SetLimitsRequest{Limits: one(l, putGroupLimits)})
+	return err
+}
+
 // HostGroups implements api.Budgets.
 func (c *Client) HostGroups(ctx context.Context) ([]api.HostGroup, error) {
 	res, err := ask(ctx, c, c.short(true), c.rpc.HostGroups, &pb.HostGroupsRequest{})

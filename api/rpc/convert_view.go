@@ -56,10 +56,27 @@ func getHost(h *api.Host, m *pb.Host) (err error) {
 
 func putHostGroup(m *pb.HostGroup, g *api.HostGroup) {
 	m.Name, m.Hosts, m.Crawl, m.Share = g.Name, g.Hosts, uint32(g.Crawl), uint64(g.Share)
+	m.Rate, m.Ceiling, m.Blocked, m.Note, m.Open = uint64(g.Rate), uint64(g.Ceiling), g.Blocked, text(g.Note), g.Open
 }
 
 func getHostGroup(g *api.HostGroup, m *pb.HostGroup) error {
-	*g = api.HostGroup{Name: m.Name, Hosts: m.Hosts, Crawl: salvor.CrawlID(m.Crawl), Share: salvor.Pace(m.Share)}
+	*g = api.HostGroup{
+		Name: m.Name, Hosts: m.Hosts, Crawl: salvor.CrawlID(m.Crawl), Share: salvor.Pace(m.Share),
+		Rate: salvor.Pace(m.Rate), Ceiling: salvor.Pace(m.Ceiling), Blocked: m.Blocked, Note: m.Note, Open: m.Open,
+	}
+	return nil
+}
+
+func putGroupLimits(m *pb.GroupLimits, l *api.GroupLimits) {
+	m.Name, m.Rate, m.Was, m.Ceiling = l.Name, uint64(l.Rate), uint64(l.Was), uint64(l.Ceiling)
+	m.Blocked, m.Note = l.Blocked, text(l.Note)
+}
+
+func getGroupLimits(l *api.GroupLimits, m *pb.GroupLimits) error {
+	*l = api.GroupLimits{
+		Name: m.Name, Rate: salvor.Pace(m.Rate), Was: salvor.Pace(m.Was), Ceiling: salvor.Pace(m.Ceiling),
+		Blocked: m.Blocked, Note: m.Note,
+	}
 	return nil
 }
 

@@ -162,6 +162,9 @@ func (e *echo) MergeHosts(ctx context.Context, g api.HostGroup) error {
 func (e *echo) SetShare(ctx context.Context, name string, p salvor.Pace) error {
 	return e.note(ctx, "SetShare", name, p)
 }
+func (e *echo) SetLimits(ctx context.Context, l api.GroupLimits) error {
+	return e.note(ctx, "SetLimits", l)
+}
 func (e *echo) HostGroups(ctx context.Context) ([]api.HostGroup, error) {
 	return reply[[]api.HostGroup](e, ctx, "HostGroups")
 }

@@ -38,6 +38,18 @@ func (service) SetShare(ctx context.Context, m *pb.SetShareRequest) (*pb.SetShar
 	return &pb.SetShareResponse{}, b.SetShare(ctx, m.Name, salvor.Pace(m.Share))
 }
 
+func (service) SetLimits(ctx context.Context, m *pb.SetLimitsRequest) (*pb.SetLimitsResponse, error) {
+	b, err := budgetsOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l, err := getOne(m.Limits, getGroupLimits)
+	if err != nil {
+		return nil, err
+	}
+	return &pb.SetLimitsResponse{}, b.SetLimits(ctx, l)
+}
+
 func (service) HostGroups(ctx context.Context, _ *pb.HostGroupsRequest) (*pb.HostGroupsResponse, error) {
 	b, err := budgetsOf(ctx)
 	if err != nil {

@@ -20,6 +20,7 @@ type group struct {
 	note    string
 	share   salvor.Pace // of a group that several Raft groups have a part of; 0 it is whole
 	dirty   bool
+	hosts   []*host // that are merged here; not stored, they say so
 
 	// Of the leases; not stored, they are.
 	booked    salvor.Pace // sum of finite paces
@@ -131,7 +132,7 @@ func (t *tx) setGroup(c *SetGroup) error {
 		t.m.groups[g.name] = g
 	}
 	g.share = c.Share
-	for _, h := range t.m.members(g) {
+	for _, h := range g.members() {
 		if !slices.Contains(c.Hosts, h.name) {
 			t.move(h, &h.alone)
 			h.alone.careful(g)
@@ -174,17 +175,25 @@ func (t *tx) move(h *host, to *group) {
 			to.book(l.pace)
 		}
 	}
-	h.group = to
+	from := h.group
+	if i := slices.Index(from.hosts, h); i >= 0 {
+		from.hosts = slices.Delete(from.hosts, i, i+1)
+	}
+	h.join(to)
 	t.touchHost(h)
 }
 
-// members are the hosts of a group, by number.
-func (m *Machine) members(g *group) (list []*host) {
-	for _, h := range m.hosts {
-		if h.group == g {
-			list = append(list, h)
-		}
+// join is the host's part of being in a group.
+func (h *host) join(g *group) {
+	h.group = g
+	if g != &h.alone {
+		g.hosts = append(g.hosts, h)
 	}
+}
+
+// members are the hosts of a group, by number.
+func (g *group) members() []*host {
+	list := slices.Clone(g.hosts)
 	slices.SortFunc(list, func(a, b *host) int { return int(a.num) - int(b.num) })
 	return list
 }
@@ -192,7 +201,7 @@ func (m *Machine) members(g *group) (list []*host) {
 func (t *tx) setShare(c *SetShare) error {
 	g := t.m.groups[c.Name]
 	if g == nil {
-		return salvor.Errorf(salvor.NotFound, "no hosts are merged as %s", c.Name)
+		return noGroup(c.Name)
 	}
 	g.share = c.Share
 	t.touchGroup(g)
@@ -206,21 +215,54 @@ func (t *tx) touchGroup(g *group) {
 	}
 }
 
-// Groups lists the merged hosts by the names of their groups.
+// Groups lists the merged hosts by the names of their groups. Their blocks end
+// in group time.
 func (m *Machine) Groups() ([]api.HostGroup, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	list := make([]api.HostGroup, 0, len(m.groups))
 	for _, g := range m.groups {
-		x := api.HostGroup{Name: g.name, Share: g.share}
-		for _, h := range m.members(g) {
-			x.Hosts = append(x.Hosts, h.name)
-		}
-		slices.Sort(x.Hosts)
-		list = append(list, x)
+		list = append(list, m.viewGroup(g))
 	}
 	slices.SortFunc(list, func(a, b api.HostGroup) int { return strings.Compare(a.Name, b.Name) })
 	return list, nil
+}
+
+// Group is the one of a name.
+func (m *Machine) Group(name string) (api.HostGroup, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	g := m.groups[name]
+	if g == nil {
+		return api.HostGroup{}, noGroup(name)
+	}
+	return m.viewGroup(g), nil
+}
+
+func noGroup(name string) error {
+	return salvor.Errorf(salvor.NotFound, "no hosts are merged as %s", name)
+}
+
+func (m *Machine) viewGroup(g *group) api.HostGroup {
+	x := api.HostGroup{Name: g.name, Share: g.share, Rate: g.rate, Ceiling: salvor.Unlimited, Blocked: g.blocked, Note: g.note}
+	if g.own {
+		x.Ceiling = g.ceiling
+	}
+	for _, h := range g.hosts {
+		x.Hosts = append(x.Hosts, h.name)
+		for _, c := range m.crawls {
+			q := c.queues[h.num]
+			if q == nil || c.State != salvor.CrawlRunning {
+				continue
+			}
+			x.Open += q.t.Queued + q.t.Leased
+			if !g.own {
+				x.Ceiling = min(x.Ceiling, c.Ceiling)
+			}
+		}
+	}
+	slices.Sort(x.Hosts)
+	return x
 }
 
 // purse names the budget of a host: a merged group's, or its own. No host has a

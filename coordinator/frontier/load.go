@@ -88,9 +88,13 @@ func (m *Machine) loadHost(k []byte, v string) bool {
 	h, merged, ok := decodeHost(binary.BigEndian.Uint32(k[1:]), v)
 	m.hosts[h.name], m.byNum[h.num] = h, h
 	if merged != "" {
-		h.group = m.groups[merged]
+		g := m.groups[merged]
+		if g == nil {
+			return false
+		}
+		h.join(g)
 	}
-	return ok && h.group != nil
+	return ok
 }
 
 func (m *Machine) loadGroup(k []byte, v string) bool {

@@ -1,6 +1,8 @@
 // Package steward does what one node of a cluster must do for all of its
 // groups: it brings every group's copy of a crawl up to group 0's, drains
-// crawls whose deadline has passed, and finishes those with nothing left.
+// crawls whose deadline has passed, and finishes those with nothing left. It
+// merges hosts in every group as an operator wants it, and divides the budget of
+// those that live in several groups (budgets).
 //
 // It is for the nodes that coordinate: each runs one, and it acts while its
 // node leads group 0. Two that act at once, around an election, do no harm:
@@ -14,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"salvor"
@@ -37,6 +40,8 @@ type Steward struct {
 	c      Config
 	copied map[copyOf]uint64       // version that a group acknowledged
 	looks  map[salvor.CrawlID]look // the look before
+
+	budgets *budgets
 }
 
 type copyOf struct {
@@ -62,6 +67,7 @@ func New(c Config) *Steward {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Steward{c: c}
+	s.budgets = newBudgets(&s.c)
 	s.forget()
 	return s
 }
@@ -70,9 +76,12 @@ func (s *Steward) forget() {
 	s.copied, s.looks = map[copyOf]uint64{}, map[salvor.CrawlID]look{}
 }
 
-// Run looks after the crawls until ctx ends. What fails is tried again at the
+// Run looks after the crawls and the merged hosts until ctx ends. What fails is tried again at the
 // next look.
 func (s *Steward) Run(ctx context.Context) {
+	var loop sync.WaitGroup
+	defer loop.Wait()
+	loop.Go(func() { s.budgets.run(ctx) })
 	tick := time.NewTicker(s.c.Every)
 	defer tick.Stop()
 	for {

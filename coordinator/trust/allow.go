@@ -17,7 +17,6 @@ var (
 	steers  = []api.Role{api.RoleOperator}
 	offers  = []api.Role{api.RoleOperator, api.RoleWorker}
 	fetches = []api.Role{api.RoleWorker}
-	nodes   = []api.Role{api.RoleWorker, api.RoleAccess}
 	nobody  = []api.Role{}
 )
 
@@ -38,8 +37,11 @@ var methods = map[string][]api.Role{
 	// between coordinators
 	"AdoptCrawl": nobody, "CloseCrawl": nobody,
 
+	// api.Budgets; people change the table of budgets
+	"HostGroups": reads, "MergeHosts": nobody, "SetShare": nobody, "SetLimits": nobody,
+
 	// api.Registry: AllowTable looks at the table
-	"Records": nodes, "SetRecord": nobody,
+	"Records": reads, "SetRecord": steers,
 
 	// the server
 	"Status": people, "Presign": fetches,

@@ -134,7 +134,21 @@ func (a *Authority) fit(q JoinRequest, node string, settings api.ClusterSettings
 			return err
 		}
 	}
-	return stillMember(nodes, node)
+	if err := stillMember(nodes, node); err != nil {
+		return err
+	}
+	return free(nodes, node, q.Address)
+}
+
+// free refuses an address that another node has.
+func free(nodes []row[api.Node], id, address string) error {
+	for _, n := range nodes {
+		if address != "" && n.value.Address == address && n.key != id && n.value.State != api.NodeRemoved {
+			return salvor.Errorf(salvor.Conflict, "%s is the address of node %s", address, n.value.Name).
+				WithHint("choose another with --advertise; if that node is gone for good: salvor node remove %s", n.value.Name)
+		}
+	}
+	return nil
 }
 
 func stillMember(nodes []row[api.Node], id string) error {

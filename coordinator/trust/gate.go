@@ -128,7 +128,7 @@ func (b bearerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // AllowTable decides who reads or writes a table of the registry: admins and
 // coordinators all of them; workers and access nodes read the cluster's
-// settings.
+// settings; everybody reads which hosts are merged, and operators say so.
 func AllowTable(ctx context.Context, table string, write bool) error {
 	c := CallerOf(ctx)
 	switch {
@@ -138,6 +138,10 @@ func AllowTable(ctx context.Context, table string, write bool) error {
 		return nil
 	case len(c.Roles) == 0:
 		return stranger()
+	case table == api.TableBudgets && (!write || c.Has(steers...)):
+		return nil
+	case write && table == api.TableBudgets:
+		return denied(c, "merge hosts", steers)
 	case write:
 		return denied(c, "write the table "+table, nil)
 	}

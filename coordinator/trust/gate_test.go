@@ -207,7 +207,10 @@ func as(roles ...api.Role) context.Context {
 
 // Every method of api.Group is in the table, so that a new one is decided on.
 func TestEveryMethodIsInTheTable(t *testing.T) {
-	g := reflect.TypeFor[api.Group]()
+	g := reflect.TypeFor[interface {
+		api.Group
+		api.Budgets
+	}]()
 	for i := range g.NumMethod() {
 		if _, ok := methods[g.Method(i).Name]; !ok {
 			t.Errorf("%s is not in the table", g.Method(i).Name)
@@ -223,7 +226,8 @@ func TestAllow(t *testing.T) {
 		"Discover": "yynyny",
 		"Register": "ynnyny", "RegisterAs": "ynnyny", "End": "ynnyny", "Lease": "ynnyny", "Extend": "ynnyny", "Settle": "ynnyny",
 		"Feedback": "ynnyny", "OpenSegment": "ynnyny", "SetSegment": "ynnyny", "Presign": "ynnyny",
-		"AdoptCrawl": "ynnnny", "CloseCrawl": "ynnnny", "SetRecord": "ynnnny", "Records": "ynnyyy",
+		"AdoptCrawl": "ynnnny", "CloseCrawl": "ynnnny", "SetRecord": "yynnny", "Records": "yyyyyy",
+		"HostGroups": "yyyyyy", "MergeHosts": "ynnnny", "SetShare": "ynnnny", "SetLimits": "ynnnny",
 		"MintToken": "ynnnny", "CreateKey": "ynnnny", "RevokeKey": "ynnnny", "SetNode": "ynnnny", "Status": "yyynyy",
 		"Unheard": "ynnnny", "": "ynnnny",
 	} {
@@ -258,6 +262,13 @@ func TestAllowTable(t *testing.T) {
 		{api.RoleOperator, api.TableNodes, false, false},
 		{api.RoleOperator, api.TableCluster, false, false},
 		{api.RoleResearcher, api.TableNodes, false, false},
+		{api.RoleOperator, api.TableBudgets, true, true},
+		{api.RoleResearcher, api.TableBudgets, true, false},
+		{api.RoleWorker, api.TableBudgets, true, false},
+		{api.RoleAdmin, api.TableBudgets, true, true},
+		{api.RoleOperator, api.TableKeys, false, false},
+		{api.RoleOperator, api.TableTokens, false, false},
+		{api.RoleResearcher, api.TableKeys, false, false},
 	} {
 		if r, w := AllowTable(as(x.role), x.table, false), AllowTable(as(x.role), x.table, true); (r == nil) != x.read || (w == nil) != x.write {
 			t.Errorf("%s, %s: read %v, write %v", x.role, x.table, r, w)

@@ -77,6 +77,8 @@ const (
 	GroupServiceMergeHostsProcedure = "/salvor.v1.GroupService/MergeHosts"
 	// GroupServiceSetShareProcedure is the fully-qualified name of the GroupService's SetShare RPC.
 	GroupServiceSetShareProcedure = "/salvor.v1.GroupService/SetShare"
+	// GroupServiceSetLimitsProcedure is the fully-qualified name of the GroupService's SetLimits RPC.
+	GroupServiceSetLimitsProcedure = "/salvor.v1.GroupService/SetLimits"
 	// GroupServiceHostGroupsProcedure is the fully-qualified name of the GroupService's HostGroups RPC.
 	GroupServiceHostGroupsProcedure = "/salvor.v1.GroupService/HostGroups"
 	// GroupServiceCrawlProcedure is the fully-qualified name of the GroupService's Crawl RPC.
@@ -128,6 +130,7 @@ type GroupServiceClient interface {
 	SetCeiling(context.Context, *pb.SetCeilingRequest) (*pb.SetCeilingResponse, error)
 	MergeHosts(context.Context, *pb.MergeHostsRequest) (*pb.MergeHostsResponse, error)
 	SetShare(context.Context, *pb.SetShareRequest) (*pb.SetShareResponse, error)
+	SetLimits(context.Context, *pb.SetLimitsRequest) (*pb.SetLimitsResponse, error)
 	HostGroups(context.Context, *pb.HostGroupsRequest) (*pb.HostGroupsResponse, error)
 	Crawl(context.Context, *pb.CrawlRequest) (*pb.CrawlResponse, error)
 	Crawls(context.Context, *pb.CrawlsRequest) (*pb.CrawlsResponse, error)
@@ -270,6 +273,12 @@ func NewGroupServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(groupServiceMethods.ByName("SetShare")),
 			connect.WithClientOptions(opts...),
 		),
+		setLimits: connect.NewClient[pb.SetLimitsRequest, pb.SetLimitsResponse](
+			httpClient,
+			baseURL+GroupServiceSetLimitsProcedure,
+			connect.WithSchema(groupServiceMethods.ByName("SetLimits")),
+			connect.WithClientOptions(opts...),
+		),
 		hostGroups: connect.NewClient[pb.HostGroupsRequest, pb.HostGroupsResponse](
 			httpClient,
 			baseURL+GroupServiceHostGroupsProcedure,
@@ -378,6 +387,7 @@ type groupServiceClient struct {
 	setCeiling  *connect.Client[pb.SetCeilingRequest, pb.SetCeilingResponse]
 	mergeHosts  *connect.Client[pb.MergeHostsRequest, pb.MergeHostsResponse]
 	setShare    *connect.Client[pb.SetShareRequest, pb.SetShareResponse]
+	setLimits   *connect.Client[pb.SetLimitsRequest, pb.SetLimitsResponse]
 	hostGroups  *connect.Client[pb.HostGroupsRequest, pb.HostGroupsResponse]
 	crawl       *connect.Client[pb.CrawlRequest, pb.CrawlResponse]
 	crawls      *connect.Client[pb.CrawlsRequest, pb.CrawlsResponse]
@@ -565,6 +575,15 @@ func (c *groupServiceClient) SetShare(ctx context.Context, req *pb.SetShareReque
 	return nil, err
 }
 
+// SetLimits calls salvor.v1.GroupService.SetLimits.
+func (c *groupServiceClient) SetLimits(ctx context.Context, req *pb.SetLimitsRequest) (*pb.SetLimitsResponse, error) {
+	response, err := c.setLimits.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // HostGroups calls salvor.v1.GroupService.HostGroups.
 func (c *groupServiceClient) HostGroups(ctx context.Context, req *pb.HostGroupsRequest) (*pb.HostGroupsResponse, error) {
 	response, err := c.hostGroups.CallUnary(ctx, connect.NewRequest(req))
@@ -708,6 +727,7 @@ type GroupServiceHandler interface {
 	SetCeiling(context.Context, *pb.SetCeilingRequest) (*pb.SetCeilingResponse, error)
 	MergeHosts(context.Context, *pb.MergeHostsRequest) (*pb.MergeHostsResponse, error)
 	SetShare(context.Context, *pb.SetShareRequest) (*pb.SetShareResponse, error)
+	SetLimits(context.Context, *pb.SetLimitsRequest) (*pb.SetLimitsResponse, error)
 	HostGroups(context.Context, *pb.HostGroupsRequest) (*pb.HostGroupsResponse, error)
 	Crawl(context.Context, *pb.CrawlRequest) (*pb.CrawlResponse, error)
 	Crawls(context.Context, *pb.CrawlsRequest) (*pb.CrawlsResponse, error)
@@ -846,6 +866,12 @@ func NewGroupServiceHandler(svc GroupServiceHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(groupServiceMethods.ByName("SetShare")),
 		connect.WithHandlerOptions(opts...),
 	)
+	groupServiceSetLimitsHandler := connect.NewUnaryHandlerSimple(
+		GroupServiceSetLimitsProcedure,
+		svc.SetLimits,
+		connect.WithSchema(groupServiceMethods.ByName("SetLimits")),
+		connect.WithHandlerOptions(opts...),
+	)
 	groupServiceHostGroupsHandler := connect.NewUnaryHandlerSimple(
 		GroupServiceHostGroupsProcedure,
 		svc.HostGroups,
@@ -970,6 +996,8 @@ func NewGroupServiceHandler(svc GroupServiceHandler, opts ...connect.HandlerOpti
 			groupServiceMergeHostsHandler.ServeHTTP(w, r)
 		case GroupServiceSetShareProcedure:
 			groupServiceSetShareHandler.ServeHTTP(w, r)
+		case GroupServiceSetLimitsProcedure:
+			groupServiceSetLimitsHandler.ServeHTTP(w, r)
 		case GroupServiceHostGroupsProcedure:
 			groupServiceHostGroupsHandler.ServeHTTP(w, r)
 		case GroupServiceCrawlProcedure:
@@ -1081,6 +1109,10 @@ func (UnimplementedGroupServiceHandler) MergeHosts(context.Context, *pb.MergeHos
 
 func (UnimplementedGroupServiceHandler) SetShare(context.Context, *pb.SetShareRequest) (*pb.SetShareResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("salvor.v1.GroupService.SetShare is not implemented"))
+}
+
+func (UnimplementedGroupServiceHandler) SetLimits(context.Context, *pb.SetLimitsRequest) (*pb.SetLimitsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("salvor.v1.GroupService.SetLimits is not implemented"))
 }
 
 func (UnimplementedGroupServiceHandler) HostGroups(context.Context, *pb.HostGroupsRequest) (*pb.HostGroupsResponse, error) {

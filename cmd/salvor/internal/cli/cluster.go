@@ -122,7 +122,7 @@ func dirFlag(c server.Config) string {
 // saveSettings writes what differs from the defaults, for the next start.
 func saveSettings(c server.Config) error {
 	var b strings.Builder
-	b.WriteString("# Settings of this node: salvor help server\n")
+	b.WriteString(server.SettingsHead)
 	plain := server.Defaults().Settled().Settings()
 	for i, s := range c.Settings() {
 		if s == plain[i] {
@@ -174,6 +174,9 @@ for any number of workers.`,
 func (w *world) mint(cmd *cobra.Command, m *minting) error {
 	if len(m.spec.Roles) == 0 {
 		return salvor.Errorf(salvor.Invalid, "a token needs a role").WithHint("salvor cluster token --role worker")
+	}
+	if m.spec.TTL <= 0 {
+		return salvor.Errorf(salvor.Invalid, "a token that is good for no time").WithHint("write for example --ttl 1h")
 	}
 	m.spec.Uses = m.uses
 	file, err := newSecretFile(m.out) // a token whose text cannot be written down is lost
@@ -243,6 +246,10 @@ backup) put into DIR/identity before, workers and keys go on; without it everybo
 joins anew. Never while a coordinator of the old cluster may still run.`,
 		Example: restoreExamples, Args: noArgs, DisableFlagsInUseLine: true,
 	}
+	var force bool
+	register(cmd.Flags(), optionGroup{"Restoring", []option{
+		{name: "force", value: truth(&force), noArg: "true", usage: "take the cluster over although a coordinator was at work a few minutes ago"},
+	}})
 	a := nodeFlags(cmd)
 	helpFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -250,7 +257,7 @@ joins anew. Never while a coordinator of the old cluster may still run.`,
 		if err != nil {
 			return err
 		}
-		id, at, err := server.Restore(cmd.Context(), c, w.Version, w.OpenStore)
+		id, at, err := server.Restore(cmd.Context(), c, w.Version, w.OpenStore, force)
 		if err != nil {
 			return err
 		}
@@ -310,6 +317,10 @@ func (w *world) join(cmd *cobra.Command, a *nodeAsked, url, tokenFile string, on
 	if cmd.Flags().Changed("roles") {
 		want = c.Roles
 	}
+	if c.Grouped {
+		return salvor.Errorf(salvor.Invalid, "a machine that joins takes the groups of its cluster").WithHint("leave groups out")
+	}
+	fmt.Fprintf(w.stderr, "asking %s to let this machine in\n", url)
 	id, err := server.Join(cmd.Context(), c, w.Version, url, token, want)
 	if err != nil {
 		return err

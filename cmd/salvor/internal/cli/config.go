@@ -27,7 +27,7 @@ func configure(fs *pflag.FlagSet, command, file string) error {
 	if doc.Kind != yaml.MappingNode {
 		return salvor.Errorf(salvor.Invalid, "%s:%d: it is not a list of settings", file, doc.Line).WithHint("write one setting a line, as in: store: s3://bucket/prefix")
 	}
-	given := map[string]bool{}
+	given, seen := map[string]bool{}, map[string]bool{}
 	fs.Visit(func(f *pflag.Flag) { given[f.Name] = true })
 	for i := 0; i+1 < len(doc.Content); i += 2 {
 		name, value := doc.Content[i], doc.Content[i+1]
@@ -35,7 +35,10 @@ func configure(fs *pflag.FlagSet, command, file string) error {
 		if f == nil || name.Value == "config" || name.Value == "help" {
 			return salvor.Errorf(salvor.Invalid, "%s:%d: there is no setting %q", file, name.Line, name.Value).WithHint("the settings are the long names of the flags: salvor help %s", command)
 		}
-		if given[f.Name] {
+		if seen[f.Name] {
+			return salvor.Errorf(salvor.Invalid, "%s:%d: %s is there twice", file, name.Line, f.Name).WithHint("leave one of them out")
+		}
+		if seen[f.Name] = true; given[f.Name] {
 			continue
 		}
 		err := setAll(fs, f.Name, value)
@@ -52,6 +55,9 @@ func setAll(fs *pflag.FlagSet, name string, value *yaml.Node) error {
 	case yaml.ScalarNode:
 		return fs.Set(name, value.Value)
 	case yaml.SequenceNode:
+		if len(value.Content) > 1 && fs.Lookup(name).Value.Type() != "list" {
+			return errors.New("it takes one value, and here are several")
+		}
 		for _, v := range value.Content {
 			if v.Kind != yaml.ScalarNode {
 				return errors.New("a list of lists")
@@ -73,14 +79,18 @@ func readConfig(file string) (*yaml.Node, error) {
 		return nil, salvor.Errorf(salvor.ClassOf(err), "%w", err).WithHint("name a file of settings that this user can read, or leave --config out")
 	}
 	defer f.Close()
-	var doc yaml.Node
-	switch err := yaml.NewDecoder(io.LimitReader(f, maxConfig)).Decode(&doc); {
+	var doc, more yaml.Node
+	in := yaml.NewDecoder(io.LimitReader(f, maxConfig))
+	switch err := in.Decode(&doc); {
 	case errors.Is(err, io.EOF):
 		return nil, nil
 	case err != nil:
 		return nil, salvor.Errorf(salvor.Invalid, "%s: %w", file, err).WithHint("write YAML: one setting a line, as in: max-rate: 5")
 	case len(doc.Content) == 0:
 		return nil, nil
+	}
+	if err := in.Decode(&more); !errors.Is(err, io.EOF) {
+		return nil, salvor.Errorf(salvor.Invalid, "%s: there is more than one document in it", file).WithHint("leave out the line ---")
 	}
 	return doc.Content[0], nil
 }

@@ -68,18 +68,23 @@ const tryAgain = 500 * time.Millisecond
 func (w *world) onCluster(cmd *cobra.Command, d *dialing, f func(context.Context, *client.Cluster) error) error {
 	end := time.Now().Add(patience)
 	return w.once(cmd, d, func(ctx context.Context, c *client.Cluster) error {
-		for {
-			err := f(ctx, c)
-			if salvor.ClassOf(err) != salvor.Unavailable || time.Now().After(end) {
-				return err
-			}
-			select {
-			case <-ctx.Done():
-				return err
-			case <-time.After(tryAgain):
-			}
-		}
+		return patiently(ctx, end, func() error { return f(ctx, c) })
 	})
+}
+
+// patiently repeats f while the cluster is not available.
+func patiently(ctx context.Context, end time.Time, f func() error) error {
+	for {
+		err := f()
+		if salvor.ClassOf(err) != salvor.Unavailable || time.Now().After(end) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(tryAgain):
+		}
+	}
 }
 
 // once is onCluster for what must not be repeated. It gives what went wrong the

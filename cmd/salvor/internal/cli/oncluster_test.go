@@ -68,9 +68,19 @@ var fakes = map[string]func(*testscript.TestScript, *clienttest.Cluster, []strin
 	"stale": func(ts *testscript.TestScript, c *clienttest.Cluster, a []string) {
 		c.Groups[number(ts, a[0])].Stale(true)
 	},
+	// level N is the feature level it runs at.
+	"level": func(ts *testscript.TestScript, c *clienttest.Cluster, a []string) {
+		c.SetLevel(uint16(number(ts, a[0])))
+	},
+	// limits GROUP FILE is what a group has learned of merged hosts.
+	"limits": func(ts *testscript.TestScript, c *clienttest.Cluster, a []string) {
+		var l api.GroupLimits
+		read(ts, a[1], &l)
+		ts.Check(c.Groups[number(ts, a[0])].SetLimits(context.Background(), l))
+	},
 	"fresh": func(ts *testscript.TestScript, c *clienttest.Cluster, a []string) {
 		g := c.Groups[number(ts, a[0])]
-		g.Stale(false)
+		c.Heal(number(ts, a[0]))
 		all, err := c.Groups[0].Crawls(context.Background())
 		ts.Check(err)
 		for _, k := range all {

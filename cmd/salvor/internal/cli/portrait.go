@@ -43,6 +43,7 @@ type hostJSON struct {
 	Booked   float64   `json:"booked"`     // of it, by leases
 	Blocked  time.Time `json:"blocked_until,omitzero"`
 	Note     string    `json:"note,omitempty"`
+	Group    string    `json:"budget_group,omitempty"` // of merged hosts, whose budget it is
 	HeldBack string    `json:"held_back,omitempty"`
 }
 
@@ -154,7 +155,7 @@ func hostOfCrawl(h api.Host, now time.Time) hostJSON {
 	out := hostJSON{
 		Host: h.Name, Open: t.Open(), Queued: t.Queued, Waiting: t.Waiting, UnderWay: t.Leased,
 		Saved: t.Outcomes[salvor.Saved] + t.Outcomes[salvor.Revisit], Known: t.Accepted,
-		Rate: perSecond(h.Rate), Ceiling: perSecond(h.Ceiling), Booked: h.Booked.PerSecond(), Note: h.Note,
+		Rate: perSecond(h.Rate), Ceiling: perSecond(h.Ceiling), Booked: h.Booked.PerSecond(), Note: h.Note, Group: h.Group,
 	}
 	if h.Blocked > 0 {
 		out.Blocked = time.UnixMilli(h.Blocked).UTC()

@@ -153,7 +153,11 @@ func (p *portrait) hostsText(b *strings.Builder) {
 	}
 	var rows [][]string
 	for _, h := range p.Hosts {
-		rows = append(rows, []string{h.Host, progress.Count(h.Open), progress.Count(h.Saved), limitText(h.Rate), limitText(h.Ceiling), rateText(h.Booked), dash(h.HeldBack)})
+		name := h.Host
+		if h.Group != "" {
+			name += " (" + h.Group + ")"
+		}
+		rows = append(rows, []string{name, progress.Count(h.Open), progress.Count(h.Saved), limitText(h.Rate), limitText(h.Ceiling), rateText(h.Booked), dash(h.HeldBack)})
 	}
 	b.WriteString("\n")
 	table(b, "", []string{"HOST", ">OPEN", ">SAVED", ">BUDGET", ">CEILING", ">BOOKED", "HELD BACK BY"}, rows)

@@ -36,7 +36,7 @@ func (a *nodeAsked) groups() []optionGroup {
 			{name: "config", value: filled(&a.config, "name a file"), usage: "read settings from `FILE`: YAML, the long names of these flags (default DIR/salvor.yaml where that is)"},
 			{name: "listen", value: one(&c.Listen, hostPort), usage: "listen on `HOST:PORT` for nodes, people and scripts (default 127.0.0.1:7420)"},
 			{name: "advertise", value: one(&c.Advertise, hostPort), usage: "other nodes reach this one at `HOST:PORT` (default that of --listen)"},
-			{name: "roles", value: one(&c.Roles, server.ParseRoles), usage: "`ROLES` of coordinator, worker, access, with commas (default all)"},
+			{name: "roles", value: rolesValue(&c.Roles), usage: "`ROLES` of coordinator, worker, access, with commas (default all)"},
 			{name: "store", value: one(&c.Store, storeURL), usage: "keep what is saved in the bucket of this `URL` (docs/store.md); without it in DIR/store, which is for one machine"},
 			{name: "groups", value: whole(&c.Groups, 1, api.MaxGroups), usage: "split the frontier into `N` Raft groups, 1 to 16, for good: only when a cluster is made (default 1)"},
 		}},
@@ -83,6 +83,7 @@ func (w *world) settle(fs *pflag.FlagSet, a *nodeAsked) (server.Config, error) {
 			return server.Config{}, configError(err)
 		}
 	}
+	a.Grouped = fs.Changed("groups")
 	c := a.Config.Settled()
 	return c, c.Check()
 }
@@ -207,3 +208,21 @@ func settingLine(s server.Setting) ([]byte, error) {
 	}
 	return yaml.Marshal(map[string]string{s.Name: s.Value})
 }
+
+// roleList is roles, given with commas, or one after the other as in a list of YAML.
+type roleList struct {
+	at   *[]api.Role
+	text []string
+}
+
+func rolesValue(at *[]api.Role) pflag.Value { return &roleList{at: at} }
+
+func (v *roleList) Set(s string) error {
+	all, err := server.ParseRoles(strings.Join(append(v.text, s), ","))
+	if err == nil {
+		*v.at, v.text = all, append(v.text, s)
+	}
+	return err
+}
+func (v *roleList) String() string { return strings.Join(v.text, ",") }
+func (v *roleList) Type() string   { return "list" }

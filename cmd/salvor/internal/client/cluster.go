@@ -12,6 +12,7 @@ import (
 
 	"salvor"
 	"salvor/api"
+	"salvor/api/route"
 	"salvor/coordinator/trust"
 )
 
@@ -24,6 +25,7 @@ type Cluster struct {
 	Key      trust.Credential // who asks
 
 	groups   []api.Group
+	router   *route.Router
 	patience time.Duration
 	ask      *asker
 	addrs    []string // the one that answered first, then the others

@@ -18,28 +18,31 @@ func (c *Cluster) dial() {
 	c.ends = append(c.ends, over.CloseIdleConnections)
 	over.Transport = signed(over.Transport, c.Key, c.ask.agent)
 	endpoints := func() []string { return slices.Clone(c.addrs) }
+	var followers []api.Group
 	for i := range c.Settings.Groups {
 		g := rpc.Dial(rpc.Config{Endpoints: endpoints, HTTP: over, Group: i})
 		c.ends = append(c.ends, g.Close)
-		c.groups = append(c.groups, g)
+		c.groups, followers = append(c.groups, g), append(followers, follower{g})
 	}
 	c.Registry = c.groups[0]
-	var followers []api.Group
-	for _, g := range c.groups {
-		followers = append(followers, follower{g})
-	}
-	c.Coordinator = route.New(followers)
+	c.router = route.New(followers)
+	c.Coordinator = c.router
 }
 
 // follower is a group that need not take a change of a crawl from here: who may
 // change one may not hand copies to groups, unless an admin. The leader of group
 // 0 sees to it that all have it, and Everywhere waits for that.
-type follower struct{ api.Group }
+type follower struct{ group }
+
+type group interface {
+	api.Group
+	api.Budgets
+}
 
 func (f follower) AdoptCrawl(ctx context.Context, c api.Crawl) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	_ = f.Group.AdoptCrawl(ctx, c) // Everywhere tells whether the group has it
+	_ = f.group.AdoptCrawl(ctx, c) // Everywhere tells whether the group has it
 	return nil
 }
 

@@ -31,7 +31,8 @@ const (
 )
 
 type carry struct {
-	At time.Time `json:"at"`
+	At       time.Time `json:"at"`       // of the oldest copy
+	Restored time.Time `json:"restored"` // when the cluster was brought back
 }
 
 // Carry has a fleet in a directory take over what was stored after a time.
@@ -39,39 +40,81 @@ func Carry(dir string, at time.Time) error {
 	if err := durable.MkdirAll(dir); err != nil {
 		return err
 	}
-	return durable.WriteFile(filepath.Join(dir, carryFile), func(w io.Writer) error { return json.NewEncoder(w).Encode(carry{at}) })
+	return durable.WriteFile(filepath.Join(dir, carryFile), func(w io.Writer) error { return json.NewEncoder(w).Encode(carry{at, time.Now()}) })
 }
 
-// carried is when the state that this fleet goes on from was copied; false when
-// it was not.
-func (f *Fleet) carried() (at time.Time, ok bool, err error) {
+// carried tells of the copy that this fleet goes on from; false when there is none.
+func (f *Fleet) carried() (c carry, ok bool, err error) {
 	path := filepath.Join(f.c.Dir, carryFile)
 	b, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return at, false, nil
+		return c, false, nil
 	}
 	if err != nil {
-		return at, false, durable.Error(err, "read", path)
+		return c, false, durable.Error(err, "read", path)
 	}
-	var c carry
 	if err := json.Unmarshal(b, &c); err != nil {
-		return at, false, salvor.Errorf(salvor.Internal, "read %s: %w", path, err)
+		return c, false, salvor.Errorf(salvor.Internal, "read %s: %w", path, err)
 	}
-	return c.At, true, nil
+	return c, true, nil
+}
+
+// owes says that a crawl, in a directory, was there before the cluster was brought
+// back, and that its journals were not taken over yet.
+func (f *Fleet) owes(crawl api.Crawl, dir string) bool {
+	c, ok, err := f.carried()
+	if err != nil || !ok || crawl.Created > c.Restored.UnixMilli() {
+		return false
+	}
+	_, err = os.Stat(filepath.Join(dir, carriedFile))
+	return errors.Is(err, os.ErrNotExist)
+}
+
+// recovered says that the crew's worker has reported what an earlier run left,
+// and what was taken over.
+func (c *crew) recovered() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.settled = true
+}
+
+// Caught reports whether all that was stored after the copy of the state is
+// reported again, so that others may be let to work; at once where there is no
+// copy. crawls are those that are running.
+func (f *Fleet) Caught(crawls []salvor.CrawlID) (bool, error) {
+	if _, ok, err := f.carried(); err != nil || !ok {
+		return err == nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, id := range crawls {
+		c := f.crews[id]
+		if c == nil {
+			return false, nil
+		}
+		c.mu.Lock()
+		settled := c.settled
+		c.mu.Unlock()
+		if !settled {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // takeOver brings the journals of what was stored after the copy into the spool
-// of a crawl that is older than the copy. restored says that there is a copy.
+// of a crawl that is older than the restored cluster. One that is younger than the
+// copy is not younger than every group's. restored says that there is a copy.
 func (t *tools) takeOver(ctx context.Context, crawl api.Crawl) (restored bool, err error) {
-	at, ok, err := t.crew.f.carried()
-	if err != nil || !ok || crawl.Created > at.UnixMilli() {
+	c, ok, err := t.crew.f.carried()
+	if err != nil || !ok || crawl.Created > c.Restored.UnixMilli() {
 		return false, err
 	}
 	done := filepath.Join(t.crew.dir, carriedFile)
 	if _, err := os.Stat(done); err == nil {
 		return true, nil
 	}
-	n, err := t.journals(ctx, at.Add(-carryMargin))
+	n, err := t.journals(ctx, c.At.Add(-carryMargin))
 	if err != nil {
 		return true, fmt.Errorf("take over what is in the store: %w", err)
 	}

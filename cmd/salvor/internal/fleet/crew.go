@@ -36,6 +36,7 @@ type crew struct {
 	lastAt  time.Time
 	why     string // nothing starts, and why
 	tools   *tools // while a worker is at work
+	settled bool   // what its spool had was reported, or is held
 	old     Counters
 	meter   meter
 	waiting int64           // bytes of segments, as last seen

@@ -103,11 +103,13 @@ type Fleet struct {
 	hurry chan struct{} // look at the list of crawls now
 	room  room
 
-	mu    sync.Mutex
-	crews map[salvor.CrawlID]*crew
-	done  map[salvor.CrawlID]bool // of ended crawls nothing is left here
-	past  Counters                // of crews that are no more
-	away  error                   // why the list of crawls cannot be had
+	mu        sync.Mutex
+	crews     map[salvor.CrawlID]*crew
+	done      map[salvor.CrawlID]bool // of ended crawls nothing is left here
+	past      Counters                // of crews that are no more
+	away      error                   // why the list of crawls cannot be had
+	told      bool                    // people were told
+	awaySince time.Time
 }
 
 // New makes a fleet; Run starts it.
@@ -161,6 +163,10 @@ func (f *Fleet) watch(ctx context.Context, crews *sync.WaitGroup) {
 	}
 }
 
+// tellAway is how long nobody may answer before it is told: an election is no
+// news.
+const tellAway = 5 * time.Second
+
 // askFor is how long the list of crawls may take to come.
 const askFor = 10 * time.Second
 
@@ -194,13 +200,20 @@ func (f *Fleet) look(ctx context.Context, crews *sync.WaitGroup) {
 // answered tells, once, that no coordinator answers, and that one does again.
 func (f *Fleet) answered(err error) {
 	f.mu.Lock()
-	was := f.away
 	f.away = err
+	told := f.told
+	if err == nil {
+		f.awaySince = time.Time{}
+	} else if f.awaySince.IsZero() {
+		f.awaySince = time.Now()
+	}
+	f.told = err != nil && (told || time.Since(f.awaySince) >= tellAway)
+	tell := f.told
 	f.mu.Unlock()
 	switch {
-	case err != nil && was == nil:
+	case tell && !told:
 		f.c.Events(Event{At: time.Now(), Code: "coordinator_away", Error: true, Text: fmt.Sprintf("the list of crawls cannot be had: %v", err)})
-	case err == nil && was != nil:
+	case told && !tell:
 		f.c.Events(Event{At: time.Now(), Code: "coordinator_back", Text: "the coordinators answer again"})
 	}
 }
@@ -221,7 +234,7 @@ func (f *Fleet) meet(ctx context.Context, c api.Crawl, crews *sync.WaitGroup) {
 	case c.State >= salvor.CrawlDeleting:
 		f.forget(c, dir)
 		return
-	case c.State != salvor.CrawlRunning && (f.done[c.ID] || !leftovers(dir)):
+	case c.State != salvor.CrawlRunning && (f.done[c.ID] || !leftovers(dir) && !f.owes(c, dir)):
 		f.done[c.ID] = true
 		return
 	}

@@ -284,7 +284,7 @@ func (c *crew) spooled() int64 {
 }
 
 // newsFor is how long a trouble that may be over is shown.
-const newsFor = 2 * time.Minute
+const newsFor = 30 * time.Second
 
 // work is the crew's row; away is why no coordinator answers.
 func (c *crew) work(away error) api.Work {

@@ -91,6 +91,7 @@ func (c *crew) open(ctx context.Context) (t *tools, err error) {
 	w.Originals = outfit.NewOriginals()
 	w.Log, w.LogOffset, w.Logger, w.Scope, w.Connections = t.log, t.mark.Offset, c.f.c.Logger, s, share
 	w.SeedMoved, w.ScopeBehind = c.seedMoved, c.f.lookSoon
+	w.Recovered = c.recovered
 	w.Notice = func(code, host, url, text string) { c.tell(code, host, url, text, false) }
 	// A coordinator that was brought back may not know what it acknowledged, and
 	// does not say so: all links of what is reported now are sent again.

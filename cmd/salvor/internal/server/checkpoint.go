@@ -40,15 +40,6 @@ func (n *node) checkpointLoop(ctx context.Context) {
 	if n.store == nil || n.direct { // the directory lies on the same disk as the state
 		return
 	}
-	for err := claimStore(ctx, n.store, n.id.Settings()); err != nil; err = claimStore(ctx, n.store, n.id.Settings()) {
-		if salvor.ClassOf(err) == salvor.Conflict {
-			n.fail(err)
-			return
-		}
-		if !wait(ctx, checkpointLook) {
-			return
-		}
-	}
 	next := make([]time.Time, n.coord.Groups())
 	for wait(ctx, checkpointLook) {
 		for i := range next {

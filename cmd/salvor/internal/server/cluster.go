@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"net"
 	"slices"
-	"sync"
 	"time"
 
 	"salvor"
@@ -54,7 +53,7 @@ func (n *node) dialRaft(ctx context.Context, address string) (net.Conn, error) {
 func (n *node) openRouter(context.Context) error {
 	client := n.httpClient()
 	for i := range n.id.Settings().Groups {
-		var g api.Group = rpc.Dial(rpc.Config{Endpoints: n.coordinators, HTTP: client, Group: i})
+		var g group = rpc.Dial(rpc.Config{Endpoints: n.coordinators, HTTP: client, Group: i})
 		if n.coord != nil {
 			own := n.coord.Group(i)
 			g = near{local: own, leads: own.Leads, far: g}
@@ -91,49 +90,76 @@ const (
 	noteEvery  = 5 * time.Second
 	// enrolWithin is how long a start waits for a leader before it goes on.
 	enrolWithin = 5 * time.Second
+	enrolStep   = 10 * time.Second
 )
 
 // enrolLoop writes what the registry must know of this node, once it can.
 func (n *node) enrolLoop(ctx context.Context) {
-	var once sync.Once
-	for first := true; first || wait(ctx, enrolEvery); first = false {
-		within, cancel := context.WithTimeout(ctx, 10*time.Second)
-		err := n.id.Enroll(within, n.router)
-		if err == nil {
-			err = n.reform(within)
-		}
-		if err == nil {
-			once.Do(func() { n.open(within) })
-		}
-		if err == nil {
-			err = n.present(within)
-		}
-		cancel()
-		switch {
-		case err == nil:
-			return
-		case salvor.ClassOf(err) == salvor.Forbidden:
-			n.fail(err)
-			return
-		case ctx.Err() == nil:
+	enroll := func(ctx context.Context) error { return n.id.Enroll(ctx, n.router) }
+	for _, step := range []func(context.Context) error{n.claim, enroll, repeatable(n.reform), n.caughtUp, n.open, repeatable(n.present)} {
+		for err := within(ctx, enrolStep, step); err != nil; err = within(ctx, enrolStep, step) {
+			if permanent(err) {
+				n.fail(err)
+				return
+			}
 			n.log.Debug("the registry does not know this start yet", "error", err)
+			if !wait(ctx, enrolEvery) {
+				return
+			}
 		}
 	}
 }
 
-// open lets callers in.
-func (n *node) open(ctx context.Context) {
+// repeatable is a step that reads again what somebody else changed meanwhile.
+func repeatable(step func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		err := step(ctx)
+		if salvor.ClassOf(err) == salvor.Conflict {
+			return salvor.Errorf(salvor.Unavailable, "%w", err)
+		}
+		return err
+	}
+}
+
+// within gives a step some time.
+func within(ctx context.Context, d time.Duration, step func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	return step(ctx)
+}
+
+// claim makes the Store this cluster's, before anybody may save into it.
+func (n *node) claim(ctx context.Context) error {
+	if n.store == nil || n.direct || !n.id.Founding() {
+		return nil
+	}
+	return claimStore(ctx, n.store, n.id.Settings())
+}
+
+// permanent says that time does not mend an error: somebody must.
+func permanent(err error) bool {
+	switch salvor.ClassOf(err) {
+	case salvor.Forbidden, salvor.NotFound, salvor.Invalid, salvor.TooNew, salvor.Conflict:
+		return err != nil
+	}
+	return false
+}
+
+// open lets callers in: of a restored cluster only once what was stored after
+// the copy is known again, or they would fetch it anew.
+func (n *node) open(ctx context.Context) error {
 	if err := n.members.Refresh(ctx, n.router); err != nil {
-		n.log.Debug("the members are not known yet", "error", err)
+		return err
 	}
 	close(n.enroled)
+	return nil
 }
 
 // awaitEnrolment waits, on the first node of a new or restored cluster, until
 // the registry knows the first key: before that nobody could get in.
 func (n *node) awaitEnrolment(ctx context.Context) error {
-	if n.coord == nil || !n.id.Founding() {
-		return nil
+	if n.coord == nil || !n.id.Founding() || fileExists(n.c.path(restoredFile)) {
+		return nil // a restored one is let in when its worker has caught up
 	}
 	select {
 	case <-n.enroled:
@@ -211,6 +237,9 @@ func (n *node) ready() (bool, []string) {
 	var why []string
 	if n.coord != nil {
 		_, why = n.coord.Ready()
+	}
+	if e := n.storeErr.Load(); e != nil {
+		why = append(why, "the store: "+*e)
 	}
 	for _, w := range n.working() {
 		if w.State == "failed" {

@@ -20,6 +20,7 @@ type Config struct {
 	Advertise string     // host:port under which other nodes reach it; "" is Listen
 	Roles     []api.Role // none: coordinator, worker and access
 	Groups    int        // of a cluster that is made now
+	Grouped   bool       // somebody said so: another number than the cluster has is a mistake
 	Store     string     // URL of a bucket; "" is a directory of the first node
 
 	Connections int   // of the worker, over all crawls

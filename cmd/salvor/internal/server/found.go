@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -60,11 +61,15 @@ func Join(ctx context.Context, c Config, version, address string, token trust.Cr
 	return id, err
 }
 
-// SaveSettings writes a node's settings file, unless there is one.
+// SettingsHead begins a file of settings that a command wrote, which commands
+// may write anew.
+const SettingsHead = "# Settings of this node, as they were given when it was made: salvor help server\n"
+
+// SaveSettings writes a node's settings file, unless a person wrote one.
 func SaveSettings(c Config, lines []byte) error {
 	path := filepath.Join(c.Dir, "salvor.yaml")
-	if _, err := os.Stat(path); err == nil {
-		return nil
+	if b, err := os.ReadFile(path); err == nil && !bytes.HasPrefix(b, []byte(SettingsHead)) {
+		return nil // somebody wrote it
 	}
 	return durable.WriteFile(path, func(w io.Writer) error {
 		_, err := w.Write(lines)

@@ -10,14 +10,20 @@ import (
 // near is a group as a node that holds a replica of it reaches it: in process
 // while the replica leads, else over the network.
 type near struct {
-	local api.Group
+	local group
 	leads func() bool
-	far   api.Group
+	far   group
 }
 
-var _ api.Group = near{}
+// group is all that a group answers.
+type group interface {
+	api.Group
+	api.Budgets
+}
 
-func (n near) at() api.Group {
+var _ group = near{}
+
+func (n near) at() group {
 	if n.leads() {
 		return n.local
 	}
@@ -101,4 +107,16 @@ func (n near) Records(ctx context.Context, table string) ([]api.Record, error) {
 }
 func (n near) SetRecord(ctx context.Context, r api.Record) (uint64, error) {
 	return n.at().SetRecord(ctx, r)
+}
+func (n near) MergeHosts(ctx context.Context, g api.HostGroup) error {
+	return n.at().MergeHosts(ctx, g)
+}
+func (n near) SetShare(ctx context.Context, name string, share salvor.Pace) error {
+	return n.at().SetShare(ctx, name, share)
+}
+func (n near) SetLimits(ctx context.Context, l api.GroupLimits) error {
+	return n.at().SetLimits(ctx, l)
+}
+func (n near) HostGroups(ctx context.Context) ([]api.HostGroup, error) {
+	return n.at().HostGroups(ctx)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -60,8 +61,14 @@ func claimStore(ctx context.Context, s storage.Store, c api.ClusterSettings) err
 // from the Store that c names. An authority that lies in the identity's
 // directory already, from a backup, is kept, and with it nodes and keys are.
 // A Restore that was broken off may be repeated.
-func Restore(ctx context.Context, c Config, version string, open job.OpenStore) (*trust.Identity, time.Time, error) {
+//
+// While the newest copy is young a coordinator may still run: then force is
+// needed.
+func Restore(ctx context.Context, c Config, version string, open job.OpenStore, force bool) (*trust.Identity, time.Time, error) {
 	var oldest time.Time
+	if !c.Has(api.RoleWorker) || !c.Has(api.RoleCoordinator) {
+		return nil, oldest, salvor.Errorf(salvor.Invalid, "the first node of a restored cluster coordinates and works, and roles says %v", c.Roles).WithHint("leave roles out")
+	}
 	if c.Store == "" {
 		return nil, oldest, salvor.Errorf(salvor.Invalid, "a cluster is brought back from its store, and none was named").WithHint("salvor cluster restore --store s3://BUCKET/PREFIX?endpoint=...")
 	}
@@ -71,6 +78,9 @@ func Restore(ctx context.Context, c Config, version string, open job.OpenStore) 
 	}
 	settings, err := storedSettings(ctx, s)
 	if err != nil {
+		return nil, oldest, err
+	}
+	if err := lookAlive(ctx, s, settings, force); err != nil {
 		return nil, oldest, err
 	}
 	id, kept, err := refound(c, version, settings)
@@ -94,6 +104,39 @@ func Restore(ctx context.Context, c Config, version string, open job.OpenStore) 
 		fleet.Carry(c.path("worker"), oldest),
 		os.Remove(c.path(restoringFile)),
 	)
+}
+
+// aliveFor is how old the newest copy is, at most, while a coordinator makes one
+// every ten minutes.
+const aliveFor = 12 * time.Minute
+
+// lookAlive refuses to take a cluster over that seems to be at work.
+func lookAlive(ctx context.Context, s storage.Store, c api.ClusterSettings, force bool) error {
+	if force {
+		return nil
+	}
+	for g := range c.Groups {
+		keys, err := checkpoints(ctx, s, g)
+		if err != nil || len(keys) == 0 {
+			return err
+		}
+		at, err := stampOf(g, keys[len(keys)-1])
+		if age := time.Since(at); err == nil && age < aliveFor {
+			return salvor.Errorf(salvor.Conflict, "a coordinator put a copy into the store %s ago: one may still run", age.Round(time.Second)).
+				WithHint("two clusters in one store damage each other: make sure that all old coordinators are dead, then repeat with --force")
+		}
+	}
+	return nil
+}
+
+// stampOf is the time in the name of a copy.
+func stampOf(group int, key string) (time.Time, error) {
+	name := strings.TrimPrefix(key, groupDir(group))
+	at, err := time.Parse(stampForm, name[:min(len(stampForm), len(name))])
+	if err != nil {
+		return at, salvor.Errorf(salvor.Invalid, "the copy %s has no time in its name", key)
+	}
+	return at, nil
 }
 
 // storedSettings reads whose Store it is.
@@ -154,9 +197,8 @@ func restoreGroup(ctx context.Context, c Config, s storage.Store, group int, id 
 			WithHint("without it the frontier cannot be brought back; what was saved is in the store all the same")
 	}
 	key := keys[len(keys)-1]
-	name := strings.TrimPrefix(key, groupDir(group))
-	if at, err = time.Parse(stampForm, name[:min(len(stampForm), len(name))]); err != nil {
-		return at, salvor.Errorf(salvor.Invalid, "the copy %s has no time in its name", key)
+	if at, err = stampOf(group, key); err != nil {
+		return at, err
 	}
 	r, _, err := s.Get(ctx, key)
 	if err != nil {
@@ -190,6 +232,9 @@ func (n *node) reform(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := n.unite(ctx); err != nil {
+		return err
+	}
 	if err := n.removeOthers(ctx, r.Authority); err != nil {
 		return err
 	}
@@ -198,11 +243,84 @@ func (n *node) reform(ctx context.Context) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// caughtUp is an error of class Unavailable while a restored cluster does not
+// know all that is in its Store.
+func (n *node) caughtUp(ctx context.Context) error {
+	path := n.c.path(restoredFile)
+	if !fileExists(path) {
+		return nil
+	}
+	crawls, err := n.router.Crawls(ctx)
+	if err != nil {
+		return err
+	}
+	var running []salvor.CrawlID
+	for _, c := range crawls {
+		if c.State == salvor.CrawlRunning {
+			running = append(running, c.ID)
+		}
+	}
+	f := n.workers()
+	if f == nil {
+		return salvor.Errorf(salvor.Unavailable, "the worker of the restored cluster has not begun")
+	}
+	if ok, err := f.Caught(running); err != nil || !ok {
+		return errors.Join(err, salvor.Errorf(salvor.Unavailable, "what was stored after the copy is being reported again"))
+	}
 	if err := os.Remove(path); err != nil {
 		return durable.Error(err, "remove", path)
 	}
-	n.log.Info("the cluster was brought back from its store", "as of", r.At)
+	n.log.Info("the cluster was brought back from its store, and knows what is there")
 	return durable.SyncDir(n.c.Dir)
+}
+
+// unite brings the crawls of all groups together.
+func (n *node) unite(ctx context.Context) error {
+	groups := make([]api.Group, n.coord.Groups())
+	for i := range groups {
+		groups[i] = n.coord.Group(i)
+	}
+	return unite(ctx, groups)
+}
+
+// leap is by how much versions and scopes rise with a restore: beyond what anybody
+// may have seen after the copies.
+const leap = 1 << 16
+
+// unite makes group 0 the source of all crawls again. The copies of the groups are
+// of different moments: another group may know a crawl whose number group 0 would
+// give away again, or a version or a scope that group 0 has yet to come to. And
+// workers that live know what was there after all copies.
+func unite(ctx context.Context, groups []api.Group) error {
+	newest := map[salvor.CrawlID]api.Crawl{}
+	for g := range groups {
+		list, err := groups[g].Crawls(ctx)
+		if err != nil {
+			return err
+		}
+		for _, c := range list {
+			was, ok := newest[c.ID]
+			if ok && (c.HashKey != was.HashKey || c.Version <= was.Version) {
+				continue
+			}
+			if g > 0 && c.State == salvor.CrawlFinished {
+				c.State = salvor.CrawlRunning // group 0 may have open items yet
+			}
+			newest[c.ID] = c
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(newest)) {
+		c := newest[id]
+		c.Version += leap
+		c.Scope += leap
+		if err := groups[0].AdoptCrawl(ctx, c); err != nil { // the steward brings it to the others
+			return err
+		}
+	}
+	return nil
 }
 
 // removeOthers marks lost nodes as removed.

@@ -72,6 +72,8 @@ type node struct {
 
 	rescans rescans
 
+	storeErr atomic.Pointer[string] // why the Store is of no use now; nil: it is
+
 	mu    sync.Mutex
 	fleet *fleet.Fleet
 
@@ -118,6 +120,7 @@ func (n *node) start(ctx context.Context) {
 	n.loops.Go(func() { n.noteLoop(ctx) })
 	n.loops.Go(func() { n.stewardLoop(ctx) })
 	n.loops.Go(func() { n.checkpointLoop(ctx) })
+	n.loops.Go(func() { n.storeLoop(ctx) })
 }
 
 // membersEvery bounds how long a removed node is still let in.
@@ -185,6 +188,9 @@ func (n *node) openIdentity(context.Context) (err error) {
 	}
 	if n.id, err = trust.Load(n.c.identityDir(), o); err != nil {
 		return err
+	}
+	if has := n.id.Settings().Groups; n.c.Grouped && n.c.Groups != has {
+		return salvor.Errorf(salvor.Invalid, "the cluster has %d groups, for good, and groups says %d", has, n.c.Groups).WithHint("leave groups out")
 	}
 	if n.id.Has(api.RoleCoordinator) && n.id.Address() != n.c.Advertise {
 		n.log.Info("the node is reached under another address now", "address", n.c.Advertise)

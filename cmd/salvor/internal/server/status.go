@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -73,6 +74,7 @@ func (n *node) cluster(ctx context.Context, client *http.Client, real bool) api.
 	now := time.Now()
 	out := api.Status{At: now.UnixMilli(), Cluster: n.settings()}
 	news, silent := n.gather(ctx, client)
+	names := pseudonyms(n.members.All())
 	for _, m := range n.members.All() {
 		if m.State == api.NodeRemoved {
 			continue
@@ -82,19 +84,49 @@ func (n *node) cluster(ctx context.Context, client *http.Client, real bool) api.
 		case !ok && silent[m.Address] != "":
 			s.Silent = silent[m.Address]
 		case !ok:
-			s.Silent = "it was never heard of"
+			s.Silent = "no coordinator heard of it since it started itself"
 		case now.Sub(time.UnixMilli(s.At)) > silentAfter:
 			s.Silent = "it has not been heard of since"
 			s.Ready = false
 		}
 		s.Node = m
 		if !real {
-			s.Node.Address, s.Node.Host = "", ""
+			hide(&s, names)
 		}
 		out.Nodes = append(out.Nodes, s)
 	}
 	slices.SortFunc(out.Nodes, func(a, b api.NodeStatus) int { return strings.Compare(a.Node.Name, b.Node.Name) })
 	return out
+}
+
+// pseudonyms puts nodes' names in the place of their addresses.
+func pseudonyms(nodes []api.Node) *strings.Replacer {
+	var pairs []string
+	for _, m := range nodes {
+		if m.Address == "" {
+			continue
+		}
+		pairs = append(pairs, m.Address, m.Name)
+		if host, _, err := net.SplitHostPort(m.Address); err == nil {
+			pairs = append(pairs, host, m.Name)
+		}
+	}
+	return strings.NewReplacer(pairs...)
+}
+
+// hide takes out what only admins may know of a machine.
+func hide(s *api.NodeStatus, names *strings.Replacer) {
+	s.Node.Address, s.Node.Host = "", ""
+	s.Silent = names.Replace(s.Silent)
+	for i := range s.Reasons {
+		s.Reasons[i] = names.Replace(s.Reasons[i])
+	}
+	for i := range s.Groups {
+		s.Groups[i].Address = ""
+	}
+	for i := range s.Work {
+		s.Work[i].Why, s.Work[i].Error = names.Replace(s.Work[i].Why), names.Replace(s.Work[i].Error)
+	}
 }
 
 // gather asks the other coordinators, all at once: the newest word of each node,

@@ -25,14 +25,21 @@ func (n *node) openStore(ctx context.Context) (err error) {
 		return nil
 	}
 	url := n.id.Settings().Store
+	if url == "" && n.c.Store != "" {
+		return salvor.Errorf(salvor.Conflict, "this cluster keeps what it saves in a directory of its first node, and store says %s", n.c.Store).
+			WithHint("leave store out; a cluster gets its store when it is made: salvor cluster init --store URL")
+	}
 	if n.c.Store != "" {
-		url = n.c.Store // the same place, reached in another way perhaps
+		url = n.c.Store // the same place, reached in another way perhaps: see sameStore
 	}
 	if url != "" {
 		n.store, err = n.o.OpenStore(ctx, job.StoreRequest{
-			URL: url, Notes: n.c.path("uploads"), Known: n.founded == "", Trouble: n.storeTrouble,
+			URL: url, Notes: n.c.path("uploads"), Known: !n.id.Founding(), Trouble: n.storeTrouble,
 		})
-		return err
+		if err != nil {
+			return err
+		}
+		return n.sameStore(ctx)
 	}
 	if !n.first() {
 		return nil
@@ -42,6 +49,28 @@ func (n *node) openStore(ctx context.Context) (err error) {
 		return err
 	}
 	n.store, err = file.Open(n.c.path("store"))
+	return err
+}
+
+// sameStore refuses a Store that is not this cluster's. One that does not answer
+// now is looked at later; a founding node claims it (claimStore).
+func (n *node) sameStore(ctx context.Context) error {
+	if n.id.Founding() {
+		return nil
+	}
+	within, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	c, err := storedSettings(within, n.store)
+	switch class := salvor.ClassOf(err); {
+	case err == nil && c.ID != n.id.Settings().ID:
+		return salvor.Errorf(salvor.Conflict, "the store belongs to the cluster %s, and this node is of %s", c.ID, n.id.Settings().ID).
+			WithHint("the cluster's store is %s: leave store out of this node's settings, or name the same place", n.id.Settings().Store)
+	case class == salvor.NotFound && err != nil:
+		return salvor.Errorf(salvor.Conflict, "the store is not this cluster's: there is no %s in it", settingsKey).
+			WithHint("the cluster's store is %s: leave store out of this node's settings, or name the same place", n.id.Settings().Store)
+	case err == nil, class == salvor.Unavailable, class == salvor.Interrupted:
+		return nil
+	}
 	return err
 }
 
@@ -109,4 +138,43 @@ const answerWithin = 3 * time.Second
 func fileExists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
+}
+
+// storeLook is how often it is asked whether the Store is there.
+const storeLook = 15 * time.Second
+
+// storeLoop notes whether the Store can be used, for /readyz and the status: a
+// bucket that is gone, or keys that are refused, must not be found out by a
+// crawl that does not get on.
+func (n *node) storeLoop(ctx context.Context) {
+	if n.store == nil || n.direct {
+		return
+	}
+	for {
+		within, cancel := context.WithTimeout(ctx, storeLook)
+		_, err := n.store.Stat(within, settingsKey)
+		cancel()
+		if ctx.Err() != nil {
+			return
+		}
+		n.noteStore(err)
+		if !wait(ctx, storeLook) {
+			return
+		}
+	}
+}
+
+func (n *node) noteStore(err error) {
+	was := n.storeErr.Load()
+	switch {
+	case err == nil && was != nil:
+		n.log.Info("the store can be used again")
+		n.storeErr.Store(nil)
+	case err != nil:
+		text, _, _ := strings.Cut(err.Error(), "\n")
+		if was == nil {
+			n.log.Error("the store cannot be used", "error", text, "hint", salvor.HintOf(err))
+		}
+		n.storeErr.Store(&text)
+	}
 }

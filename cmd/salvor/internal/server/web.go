@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"golang.org/x/net/http2"
 
 	"salvor"
 	"salvor/api"
@@ -58,10 +57,8 @@ const headWithin = 10 * time.Second
 func (n *node) serve(l net.Listener, h http.Handler) *http.Server {
 	s := &http.Server{
 		Handler: h, ReadHeaderTimeout: headWithin, IdleTimeout: 2 * time.Minute,
+		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: 1000, SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
 		ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelDebug), // of single connections
-	}
-	if err := http2.ConfigureServer(s, &http2.Server{MaxConcurrentStreams: 1000, ReadIdleTimeout: 15 * time.Second, PingTimeout: 5 * time.Second}); err != nil {
-		n.log.Error("no HTTP/2", "error", err) // it refuses only settings of ours
 	}
 	go func() {
 		if err := s.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
@@ -215,7 +212,7 @@ func (s served) Observe(method string, _ int, took time.Duration, err error) {
 
 // checked is a group as others may use it.
 type checked struct {
-	api.Group
+	group
 	n *node
 }
 
@@ -224,7 +221,7 @@ func (c checked) Records(ctx context.Context, table string) ([]api.Record, error
 	if err := trust.AllowTable(ctx, table, false); err != nil {
 		return nil, err
 	}
-	return c.Group.Records(ctx, table)
+	return c.group.Records(ctx, table)
 }
 
 // SetRecord lets each write the tables that it may.
@@ -232,7 +229,7 @@ func (c checked) SetRecord(ctx context.Context, r api.Record) (uint64, error) {
 	if err := trust.AllowTable(ctx, r.Table, true); err != nil {
 		return 0, err
 	}
-	return c.Group.SetRecord(ctx, r)
+	return c.group.SetRecord(ctx, r)
 }
 
 // SetSegment believes no worker that a segment is stored: it looks (protocol
@@ -240,7 +237,7 @@ func (c checked) SetRecord(ctx context.Context, r api.Record) (uint64, error) {
 func (c checked) SetSegment(ctx context.Context, s api.Segment) error {
 	p := trust.CallerOf(ctx).Node
 	if p == nil || p.Has(api.RoleCoordinator) {
-		return c.Group.SetSegment(ctx, s)
+		return c.group.SetSegment(ctx, s)
 	}
 	mine := signed.Own("", p.Name)
 	if mine(signed.OpPut, s.Name) != nil || s.Object != "" && path.Base(s.Object) != s.Name {
@@ -254,7 +251,7 @@ func (c checked) SetSegment(ctx context.Context, s api.Segment) error {
 			return err
 		}
 	}
-	return c.Group.SetSegment(ctx, s)
+	return c.group.SetSegment(ctx, s)
 }
 
 // crawlsDir is where all crawls lie in the Store.

@@ -37,6 +37,7 @@ type Cluster struct {
 	mu     sync.Mutex
 	status *api.Status
 	fails  map[string]answer // by path
+	level  uint16            // that it says it runs at; 0 that of its making
 }
 
 type answer struct {
@@ -139,7 +140,20 @@ func (c *Cluster) Fail(path string, status int, body string) {
 }
 
 func (c *Cluster) serveCluster(w http.ResponseWriter, r *http.Request) {
-	c.reply(w, r, map[string]any{"settings": c.id.Settings(), "coordinators": []string{c.Address}})
+	s := c.id.Settings()
+	c.mu.Lock()
+	if c.level > 0 {
+		s.Level = c.level
+	}
+	c.mu.Unlock()
+	c.reply(w, r, map[string]any{"settings": s, "coordinators": []string{c.Address}})
+}
+
+// SetLevel is the feature level from now on.
+func (c *Cluster) SetLevel(l uint16) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.level = l
 }
 
 func (c *Cluster) serveStatus(w http.ResponseWriter, r *http.Request) {

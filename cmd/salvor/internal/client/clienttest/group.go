@@ -28,7 +28,10 @@ type Group struct {
 	known  map[salvor.CrawlID]map[salvor.Key]api.Offer
 	looks  map[salvor.CrawlID]Look
 	rows   map[string]map[string]api.Record
-	race   func() // runs before the next change
+	merged map[string]api.HostGroup
+
+	version uint64 // of the newest row
+	race    func() // runs before the next change
 }
 
 // Look is what a group tells of a crawl.
@@ -44,6 +47,7 @@ func newGroup(c *Cluster, number int) *Group {
 	return &Group{
 		cluster: c, number: number, crawls: map[salvor.CrawlID]api.Crawl{}, known: map[salvor.CrawlID]map[salvor.Key]api.Offer{},
 		looks: map[salvor.CrawlID]Look{}, rows: map[string]map[string]api.Record{},
+		merged: map[string]api.HostGroup{},
 	}
 }
 
@@ -285,15 +289,26 @@ func (g *Group) SetRecord(ctx context.Context, r api.Record) (uint64, error) {
 	if v := g.rows[r.Table][r.Key].Version; v != r.Version {
 		return 0, salvor.Errorf(salvor.Conflict, "row %s of %s is at version %d, not %d", r.Key, r.Table, v, r.Version)
 	}
-	return g.put(r), nil
+	v := g.put(r)
+	if r.Table == api.TableBudgets {
+		g.mu.Unlock()
+		defer g.mu.Lock()
+		g.cluster.bringMerges()
+	}
+	return v, nil
 }
 
-// put writes a row. The caller holds mu.
+// put writes a row, or removes it. The caller holds mu.
 func (g *Group) put(r api.Record) uint64 {
 	if g.rows[r.Table] == nil {
 		g.rows[r.Table] = map[string]api.Record{}
 	}
-	r.Version = g.rows[r.Table][r.Key].Version + 1
+	if len(r.Value) == 0 {
+		delete(g.rows[r.Table], r.Key)
+		return 0
+	}
+	g.version++
+	r.Version = g.version
 	g.rows[r.Table][r.Key] = r
 	return r.Version
 }
