@@ -23,6 +23,18 @@ type demand struct {
 	cuts   map[salvor.SessionID][]cut
 	begun  map[salvor.LeaseID]progress
 	swept  time.Time // when forget ran last
+
+	// Until quiet, what is free of the budgets with leases of an earlier leader
+	// stays free: that leader may have cut a lease whose holder does not know it.
+	inherited map[string]bool
+	quiet     time.Time
+}
+
+// reign begins with what an earlier leader booked.
+func (d *demand) reign(now time.Time, purses map[string]bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.inherited, d.quiet = purses, now.Add(salvor.LeaseTTL+leaseGrace)
 }
 
 // asker is a session that asked for work lately.
@@ -175,6 +187,9 @@ func (d *demand) cut(s salvor.SessionID, list []cut) {
 func (d *demand) reserved(now time.Time, purse string) (sum salvor.Pace) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.inherited[purse] && now.Before(d.quiet) {
+		return salvor.Unlimited
+	}
 	for _, list := range d.cuts {
 		for _, c := range list {
 			if c.purse == purse && now.Before(c.until) {

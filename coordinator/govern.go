@@ -48,6 +48,7 @@ func (g *Group) accede(ctx context.Context) {
 	}
 	m, done := g.replica.state.use()
 	g.time.raise(g.clock.Now(), m.Clock())
+	g.demand.reign(g.clock.Now(), m.Purses())
 	done()
 	ctx, cancel := context.WithCancel(ctx)
 	r := &reign{stop: cancel, budgets: newBudgets(g.jitter)}

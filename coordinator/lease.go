@@ -138,7 +138,10 @@ func (g *Group) portion(now time.Time, s salvor.SessionID, w api.Want, h frontie
 	x = frontier.GrantHost{Crawl: h.Crawl, Host: h.Host, Pace: h.Free}
 	if h.Budget < salvor.Unlimited {
 		mine := share(h.Budget, h.Leases+1+g.demand.waiting(now, h.Purse, s))
-		x.Pace = min(mine, h.Free-min(h.Free, g.demand.reserved(now, h.Purse)))
+		x.Pace = min(mine, h.Free)
+		if h.Leases > 0 { // else whoever had some of it is gone
+			x.Pace = min(mine, h.Free-min(h.Free, g.demand.reserved(now, h.Purse)))
+		}
 		if x.Pace == 0 || h.Leases > 0 && x.Pace*2 < mine {
 			return x, false
 		}

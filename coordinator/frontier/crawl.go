@@ -114,6 +114,12 @@ func (t *tx) adoptCrawl(cmd *AdoptCrawl) error {
 	return nil
 }
 
+// outOfTime says that the deadline has passed and nothing is under way: what is
+// open stays so, and is reported as out of time (protocol 5).
+func (t *tx) outOfTime(c *crawl) bool {
+	return c.Deadline > 0 && t.m.meta.clock >= c.Deadline && c.t.Leased == 0
+}
+
 func openError(c *crawl) error {
 	return salvor.Errorf(salvor.Conflict, "crawl %d has %d open items", c.ID, c.t.Open())
 }
@@ -124,7 +130,7 @@ func (t *tx) closeCrawl(id salvor.CrawlID) error {
 	if err != nil {
 		return err
 	}
-	if c.t.Open() > 0 {
+	if c.t.Open() > 0 && !(t.level > 0 && t.outOfTime(c)) {
 		return openError(c)
 	}
 	c.State = salvor.CrawlFinished
@@ -181,12 +187,17 @@ func (t *tx) openSegment(name string) salvor.SegmentID {
 	if id, ok := t.m.segmentOf[name]; ok {
 		return id
 	}
-	t.m.meta.segment++
-	s := &api.Segment{ID: salvor.SegmentID(t.m.meta.segment), Name: strings.Clone(name)}
-	t.m.segments[s.ID] = s
-	t.m.segmentOf[s.Name] = s.ID
+	s := t.newSegment(salvor.SegmentID(t.m.meta.segment+1), name)
 	t.putSegment(s)
 	return s.ID
+}
+
+func (t *tx) newSegment(id salvor.SegmentID, name string) *api.Segment {
+	t.m.meta.segment = max(t.m.meta.segment, uint32(id))
+	s := &api.Segment{ID: id, Name: strings.Clone(name)}
+	t.m.segments[s.ID] = s
+	t.m.segmentOf[s.Name] = s.ID
+	return s
 }
 
 func (t *tx) putSegment(s *api.Segment) {
@@ -198,9 +209,14 @@ func (t *tx) putSegment(s *api.Segment) {
 }
 
 // setSegment records how far a segment got. It never goes back: a late
-// "sealed" must not undo "stored". A stored one may move (protocol 6).
+// "sealed" must not undo "stored". A stored one may move (protocol 6). One that is
+// not known is a worker's who numbered it before the state was lost and brought
+// back: it keeps its number, which its captures cite.
 func (t *tx) setSegment(n *api.Segment) error {
 	s := t.m.segments[n.ID]
+	if s == nil && t.level > 0 && n.ID > 0 && n.Name != "" && t.m.segmentOf[n.Name] == 0 {
+		s = t.newSegment(n.ID, n.Name)
+	}
 	if s == nil {
 		return salvor.Errorf(salvor.NotFound, "no segment %d", n.ID)
 	}

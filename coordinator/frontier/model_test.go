@@ -213,7 +213,8 @@ func (m *model) run(env Envelope) (any, error) {
 	case *Exclude:
 		return m.exclude(c), nil
 	case *Close:
-		if m.open(c.Crawl) > 0 {
+		over := m.crawls[c.Crawl].Deadline > 0 && m.clock >= m.crawls[c.Crawl].Deadline && m.leased(c.Crawl) == 0
+		if m.open(c.Crawl) > 0 && !over {
 			return nil, errRefused
 		}
 		m.crawls[c.Crawl].State = salvor.CrawlFinished
@@ -222,6 +223,10 @@ func (m *model) run(env Envelope) (any, error) {
 }
 
 var errRefused = salvor.Errorf(salvor.Conflict, "refused")
+
+func (m *model) leased(c salvor.CrawlID) (n int) {
+	return len(m.find(func(k mKey, it *mItem) bool { return k.crawl == c && it.State == api.StateLeased }))
+}
 
 func (m *model) open(c salvor.CrawlID) (n int) {
 	return len(m.find(func(k mKey, it *mItem) bool { return k.crawl == c && it.State != api.StateSettled }))

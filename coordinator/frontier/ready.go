@@ -278,3 +278,16 @@ func readItem(db pebble.Reader, id itemID) (*item, error) {
 	}
 	return it, nil
 }
+
+// Purses names the budgets that leases with a pace are booked on.
+func (m *Machine) Purses() map[string]bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	out := map[string]bool{}
+	for _, l := range m.leases {
+		if l.pace > 0 {
+			out[l.q.h.purse()] = true
+		}
+	}
+	return out
+}

@@ -37,9 +37,10 @@ type Config struct {
 
 // Steward looks after the crawls of a cluster.
 type Steward struct {
-	c      Config
-	copied map[copyOf]uint64       // version that a group acknowledged
-	looks  map[salvor.CrawlID]look // the look before
+	c       Config
+	copied  map[copyOf]uint64            // version that a group acknowledged
+	looks   map[salvor.CrawlID]look      // the look before
+	revived map[salvor.CrawlID]time.Time // when a finished one was looked at
 
 	budgets *budgets
 }
@@ -50,7 +51,7 @@ type copyOf struct {
 }
 
 // look is what all groups together said of a crawl.
-type look struct{ accepted, open int64 }
+type look struct{ accepted, open, leased int64 }
 
 // New makes a steward; Run sets it to work.
 func New(c Config) *Steward {
@@ -73,7 +74,7 @@ func New(c Config) *Steward {
 }
 
 func (s *Steward) forget() {
-	s.copied, s.looks = map[copyOf]uint64{}, map[salvor.CrawlID]look{}
+	s.copied, s.looks, s.revived = map[copyOf]uint64{}, map[salvor.CrawlID]look{}, map[salvor.CrawlID]time.Time{}
 }
 
 // Run looks after the crawls and the merged hosts until ctx ends. What fails is tried again at the
@@ -109,8 +110,11 @@ func (s *Steward) Look(ctx context.Context) error {
 		return err
 	}
 	var errs []error
+	for _, c := range crawls { // first, so that slow counts keep no pause from its group
+		errs = append(errs, s.drive(ctx, c))
+	}
 	for _, c := range crawls {
-		errs = append(errs, s.drive(ctx, c), s.tend(ctx, c))
+		errs = append(errs, s.tend(ctx, c))
 	}
 	return errors.Join(errs...)
 }
@@ -136,7 +140,7 @@ func (s *Steward) drive(ctx context.Context, c api.Crawl) error {
 func (s *Steward) tend(ctx context.Context, c api.Crawl) error {
 	switch c.State {
 	case salvor.CrawlRunning:
-		if c.Deadline != 0 && s.c.Now().UnixMilli() >= c.Deadline {
+		if s.over(c) {
 			return s.setState(ctx, c, salvor.CrawlDraining)
 		}
 		return s.finish(ctx, c)
@@ -168,7 +172,8 @@ func (s *Steward) finish(ctx context.Context, c api.Crawl) error {
 	}
 	before, looked := s.looks[c.ID]
 	s.looks[c.ID] = now
-	if !looked || before != now || now.open > 0 || now.accepted == 0 {
+	nothing := now.open == 0 || s.over(c) && now.leased == 0 // what is left is out of time
+	if !looked || before != now || !nothing || now.accepted == 0 {
 		return nil
 	}
 	delete(s.looks, c.ID)
@@ -184,8 +189,22 @@ func (s *Steward) finish(ctx context.Context, c api.Crawl) error {
 	return nil
 }
 
-// revive sets a finished crawl running that got work again in some group.
+// over says that a crawl's deadline has passed.
+func (s *Steward) over(c api.Crawl) bool {
+	return c.Deadline != 0 && s.c.Now().UnixMilli() >= c.Deadline
+}
+
+// reviveEvery is how often a finished crawl is looked at.
+const reviveEvery = 15 * time.Second
+
+// revive sets a finished crawl running that got work again in some group. After
+// the deadline what is open is out of time.
 func (s *Steward) revive(ctx context.Context, c api.Crawl) error {
+	at := s.c.Now()
+	if s.over(c) || at.Sub(s.revived[c.ID]) < reviveEvery {
+		return nil
+	}
+	s.revived[c.ID] = at
 	now, err := s.count(ctx, c.ID)
 	if err != nil || now.open == 0 {
 		return err
@@ -202,6 +221,7 @@ func (s *Steward) count(ctx context.Context, id salvor.CrawlID) (l look, err err
 		}
 		l.accepted += t.Accepted
 		l.open += t.Open()
+		l.leased += t.Leased
 	}
 	return l, nil
 }

@@ -3,6 +3,7 @@ package outfit
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -52,6 +53,36 @@ type Move struct {
 // judged last, so that some were left outside that belong now.
 func (x *Spec) Unjudged() bool {
 	return slices.ContainsFunc(x.Moves, func(m Move) bool { return m.Widens && m.Scope > x.Rescanned })
+}
+
+// OnlyMoves refuses a change of a crawl that is more than a seed's redirect makes
+// of it: another move at the end of the list, and the next scope and version.
+func OnlyMoves(now, next api.Crawl) error {
+	more := salvor.Errorf(salvor.Forbidden, "a worker changes nothing of crawl %s but where its seeds moved", now.Name)
+	a, err := SpecOf(now)
+	if err != nil {
+		return err
+	}
+	b, err := SpecOf(next)
+	if err != nil {
+		return err
+	}
+	if len(b.Moves) != len(a.Moves)+1 || next.Version == 0 {
+		return more
+	}
+	b.Moves = b.Moves[:len(a.Moves)]
+	next.Settings, err = b.Encode()
+	if err != nil {
+		return err
+	}
+	if now.Settings, err = a.Encode(); err != nil {
+		return err
+	}
+	next.Version, next.Scope = now.Version, now.Scope
+	if !reflect.DeepEqual(now, next) {
+		return more
+	}
+	return nil
 }
 
 // NewSpec makes the Spec of a new crawl. Seeds are canonical URLs. Of a long

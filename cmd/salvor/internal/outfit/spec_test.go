@@ -202,3 +202,38 @@ func TestPristine(t *testing.T) {
 		}
 	}
 }
+
+// TestOnlyMoves: what a worker may make of a crawl is one move more.
+func TestOnlyMoves(t *testing.T) {
+	spec, err := NewSpec(job.Settings{Name: "one", Scope: "host"}, []string{"http://a.test/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := api.Crawl{ID: 1, Name: "one", State: salvor.CrawlRunning, Scope: 3, Version: 5}
+	if now.Settings, err = spec.Encode(); err != nil {
+		t.Fatal(err)
+	}
+	moved := func(change func(*api.Crawl, *Spec)) api.Crawl {
+		next, x := now, spec
+		next.Scope, next.Version = 4, 6
+		x.Moves = []Move{{From: "http://a.test/", To: "http://b.test/", Scope: 4}}
+		change(&next, &x)
+		next.Settings, _ = x.Encode()
+		return next
+	}
+	if err := OnlyMoves(now, moved(func(*api.Crawl, *Spec) {})); err != nil {
+		t.Errorf("a move: %v", err)
+	}
+	for what, change := range map[string]func(*api.Crawl, *Spec){
+		"no move":       func(_ *api.Crawl, x *Spec) { x.Moves = nil },
+		"a pause":       func(c *api.Crawl, _ *Spec) { c.State = salvor.CrawlPaused },
+		"no version":    func(c *api.Crawl, _ *Spec) { c.Version = 0 },
+		"other seeds":   func(_ *api.Crawl, x *Spec) { x.Seeds = []string{"http://c.test/"} },
+		"no robots.txt": func(_ *api.Crawl, x *Spec) { x.Settings.Robots = "ignore" },
+		"a rate":        func(c *api.Crawl, _ *Spec) { c.Ceiling = 1 },
+	} {
+		if err := OnlyMoves(now, moved(change)); salvor.ClassOf(err) != salvor.Forbidden || err == nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}

@@ -237,6 +237,11 @@ func (n *node) ready() (bool, []string) {
 	var why []string
 	if n.coord != nil {
 		_, why = n.coord.Ready()
+		select {
+		case <-n.enroled:
+		default:
+			why = append(why, "it is starting: calls are not answered yet")
+		}
 	}
 	if e := n.storeErr.Load(); e != nil {
 		why = append(why, "the store: "+*e)

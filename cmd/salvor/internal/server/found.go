@@ -27,6 +27,11 @@ func Found(c Config, version string) (*trust.Identity, string, error) {
 		return nil, "", salvor.Errorf(salvor.Invalid, "the first node of a cluster is a coordinator, and roles says %v", c.Roles).
 			WithHint("add coordinator to roles; a machine that only works joins a cluster: salvor join URL --token-file FILE")
 	}
+	for _, name := range []string{"coordinator", "worker", "store"} { // an authority may lie there
+		if fileExists(c.path(name)) {
+			return nil, "", salvor.Errorf(salvor.Conflict, "%s holds %s of a node already", c.Dir, name).WithHint("choose another directory with --dir")
+		}
+	}
 	return found(c, version, api.ClusterSettings{Groups: c.Groups, Level: uint16(level(c)), Store: c.Store})
 }
 

@@ -25,7 +25,7 @@ type rescans struct {
 // it found nothing.
 func (n *node) settled(ctx context.Context, c api.Crawl) (bool, error) {
 	x, err := outfit.SpecOf(c)
-	if err != nil || !x.Unjudged() || n.store == nil {
+	if err != nil || !x.Unjudged() {
 		return err == nil, err
 	}
 	n.rescans.mu.Lock()
@@ -64,8 +64,12 @@ func (n *node) rescan(ctx context.Context, c api.Crawl, x outfit.Spec) error {
 			return err
 		}
 	}
+	store, _, err := n.workerStore(n.httpClient())
+	if err != nil {
+		return err
+	}
 	err = outfit.Rescan{
-		Store:    storage.Under(n.store, outfit.Prefix(c.Name)),
+		Store:    storage.Under(store, outfit.Prefix(c.Name)),
 		Rules:    func() (*scope.Scope, api.Crawl) { return s, c },
 		Lookup:   n.router.Lookup,
 		Discover: func(ctx context.Context, offers []api.Offer) error { return n.offer(ctx, c, offers) },

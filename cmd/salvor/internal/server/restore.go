@@ -283,7 +283,22 @@ func (n *node) unite(ctx context.Context) error {
 	for i := range groups {
 		groups[i] = n.coord.Group(i)
 	}
-	return unite(ctx, groups)
+	return errors.Join(unite(ctx, groups), leapSegments(ctx, groups[0]))
+}
+
+// leapSegments makes the numbers of new segments begin beyond those that workers
+// got after the copies: what they and the other groups cite is theirs.
+func leapSegments(ctx context.Context, group api.Group) error {
+	all, err := group.Segments(ctx)
+	if err != nil {
+		return err
+	}
+	var last salvor.SegmentID
+	for _, s := range all {
+		last = max(last, s.ID)
+	}
+	mark := api.Segment{ID: last + leap, Name: fmt.Sprintf("restored-%d", last+leap), State: api.SegmentStored}
+	return group.SetSegment(ctx, mark)
 }
 
 // leap is by how much versions and scopes rise with a restore: beyond what anybody

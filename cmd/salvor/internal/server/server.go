@@ -182,12 +182,18 @@ func (n *node) openIdentity(context.Context) (err error) {
 		return err
 	}
 	if !ok {
+		if err := n.c.empty(); err != nil {
+			return err
+		}
 		if _, n.founded, err = Found(n.c, n.o.Version); err != nil {
 			return err
 		}
 	}
 	if n.id, err = trust.Load(n.c.identityDir(), o); err != nil {
 		return err
+	}
+	if in := n.id.Settings().Level; n.c.Level > 0 && n.c.Level < int(in) {
+		return salvor.Errorf(salvor.TooNew, "the cluster runs at feature level %d, and this node is to run at %d", in, n.c.Level).WithHint("leave feature-level out")
 	}
 	if has := n.id.Settings().Groups; n.c.Grouped && n.c.Groups != has {
 		return salvor.Errorf(salvor.Invalid, "the cluster has %d groups, for good, and groups says %d", has, n.c.Groups).WithHint("leave groups out")
@@ -274,6 +280,17 @@ func hostname() string {
 		return "unknown"
 	}
 	return host
+}
+
+// empty refuses to found a cluster over what is left of a node.
+func (c Config) empty() error {
+	for _, name := range []string{"identity", "coordinator", "worker", "store"} {
+		if fileExists(c.path(name)) {
+			return salvor.Errorf(salvor.Conflict, "%s holds %s of a node, but no node", c.Dir, name).
+				WithHint("put the node's identity directory back; or go on as a cluster from its store: salvor cluster restore; or make a new one elsewhere with --dir")
+		}
+	}
+	return nil
 }
 
 func (c Config) identityDir() string { return c.path("identity") }

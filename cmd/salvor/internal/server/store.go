@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"os"
 	"strings"
@@ -44,13 +45,22 @@ func (n *node) openStore(ctx context.Context) (err error) {
 	if !n.first() {
 		return nil
 	}
+	if fileExists(n.c.path(storeMark)) && !fileExists(n.c.path("store")) {
+		return salvor.Errorf(salvor.NotFound, "%s is gone, which held what the cluster saved", n.c.path("store")).
+			WithHint("bring it back from a backup; to go on without what was in it, make an empty directory there")
+	}
 	n.direct = true
 	if err := durable.MkdirAll(n.c.path("store")); err != nil {
 		return err
 	}
-	n.store, err = file.Open(n.c.path("store"))
-	return err
+	if n.store, err = file.Open(n.c.path("store")); err != nil {
+		return err
+	}
+	return durable.WriteFile(n.c.path(storeMark), func(io.Writer) error { return nil })
 }
+
+// storeMark says that the Store of the cluster is this node's directory.
+const storeMark = "holds-the-store"
 
 // sameStore refuses a Store that is not this cluster's. One that does not answer
 // now is looked at later; a founding node claims it (claimStore).
@@ -76,7 +86,7 @@ func (n *node) sameStore(ctx context.Context) error {
 
 // first says that the cluster was made here: a Store in a directory is on this
 // disk.
-func (n *node) first() bool { return fileExists(n.c.path("store")) || n.id.Founding() }
+func (n *node) first() bool { return fileExists(n.c.path(storeMark)) || n.id.Founding() }
 
 // storeTrouble logs what will be tried again.
 func (n *node) storeTrouble(err error) {

@@ -17,6 +17,7 @@ import (
 	"salvor"
 	"salvor/api"
 	"salvor/api/rpc"
+	"salvor/cmd/salvor/internal/outfit"
 	"salvor/coordinator/trust"
 	"salvor/storage/signed"
 )
@@ -171,7 +172,7 @@ func (n *node) serveCluster(mux *http.ServeMux) {
 			return
 		}
 		w.WriteHeader(http.StatusNoContent)
-	}), api.RoleWorker))
+	}), api.RoleWorker, api.RoleAccess))
 }
 
 // takeReport keeps a worker's word; it speaks for nobody but itself.
@@ -230,6 +231,46 @@ func (c checked) SetRecord(ctx context.Context, r api.Record) (uint64, error) {
 		return 0, err
 	}
 	return c.group.SetRecord(ctx, r)
+}
+
+// SetCrawl lets a worker change nothing of a crawl but what follows from a
+// seed's redirect.
+func (c checked) SetCrawl(ctx context.Context, next api.Crawl) error {
+	if caller := trust.CallerOf(ctx); caller.Node != nil && !caller.Has(api.RoleCoordinator, api.RoleAdmin, api.RoleOperator) {
+		now, err := c.group.Crawl(ctx, next.ID)
+		if err != nil {
+			return err
+		}
+		if err := outfit.OnlyMoves(now, next); err != nil {
+			return err
+		}
+	}
+	return c.group.SetCrawl(ctx, next)
+}
+
+// Register is for a worker in its own name only.
+func (c checked) Register(ctx context.Context, worker string) (salvor.SessionID, error) {
+	if err := own(ctx, worker); err != nil {
+		return 0, err
+	}
+	return c.group.Register(ctx, worker)
+}
+
+// RegisterAs is for a worker in its own name only.
+func (c checked) RegisterAs(ctx context.Context, worker string, s salvor.SessionID) error {
+	if err := own(ctx, worker); err != nil {
+		return err
+	}
+	return c.group.RegisterAs(ctx, worker, s)
+}
+
+// own refuses a node that would end another's sessions.
+func own(ctx context.Context, worker string) error {
+	p := trust.CallerOf(ctx).Node
+	if p == nil || strings.HasPrefix(worker, p.Name+"/") {
+		return nil
+	}
+	return salvor.Errorf(salvor.Forbidden, "node %s is not the worker %s", p.Name, worker)
 }
 
 // SetSegment believes no worker that a segment is stored: it looks (protocol

@@ -1,0 +1,6 @@
+//go:build race
+
+package coordinator
+
+// underRace is by how much the race detector shortens the long tests.
+const underRace = 4
