@@ -119,6 +119,13 @@ const (
 func judge(ctx, attempt context.Context, addr string, err error) (fate, error) {
 	e, ok := errors.AsType[*connect.Error](err)
 	wire := ok && connect.IsWireError(e)
+	if wire && e.Message() == "" { // not this package's handler: what stands before it said no
+		if classOfCode(e.Code()) == salvor.Unavailable {
+			return unsent, salvor.Errorf(salvor.Unavailable, "rpc: %s does not answer calls now", addr)
+		}
+		return settled, salvor.Errorf(classOfCode(e.Code()), "rpc: %s refused the call: %s", addr, e.Code()).
+			WithHint("Was this node removed from the cluster, or the key revoked?")
+	}
 	if wire {
 		if f, err := judgeAnswer(fromWire(e)); f != unknown {
 			return f, err

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"net"
+	"net/http"
 	"slices"
 	"time"
 
@@ -205,8 +206,14 @@ func (n *node) present(ctx context.Context) error {
 // noteLoop keeps what the node must know at its next start, and ends a node
 // that was removed.
 func (n *node) noteLoop(ctx context.Context) {
+	client, refusals := n.httpClient(), 0
 	for wait(ctx, noteEvery) {
-		if n.members.Removed(n.id.ID()) {
+		if n.shut(ctx, client) {
+			refusals++
+		} else {
+			refusals = 0
+		}
+		if refusals >= mostRefusals || n.members.Removed(n.id.ID()) {
 			n.fail(errRemoved(n.id.Peer().Name))
 			return
 		}
@@ -216,6 +223,28 @@ func (n *node) noteLoop(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// mostRefusals in a row, noteEvery apart, mean that the node was removed: its
+// own replica cannot hear it any more.
+const mostRefusals = 3
+
+// shut reports whether every other coordinator that answers refuses this node.
+func (n *node) shut(ctx context.Context, client *http.Client) bool {
+	refused := false
+	for _, a := range n.coordinators() {
+		if a == n.id.Address() {
+			continue
+		}
+		var x about
+		switch err := getJSON(ctx, client, "https://"+a+"/v1/cluster", &x); {
+		case err == nil:
+			return false
+		case salvor.ClassOf(err) == salvor.Forbidden:
+			refused = true
+		}
+	}
+	return refused
 }
 
 // settings are the cluster's, with the level in force.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"salvor"
@@ -105,6 +106,9 @@ const mostAnswer = 16 << 20
 
 func answer(client *http.Client, r *http.Request, v any) error {
 	resp, err := client.Do(r)
+	if err != nil && strings.Contains(err.Error(), "tls: bad certificate") { // crypto/tls has no type for it
+		return salvor.Errorf(salvor.Forbidden, "%s refused this node's certificate: %w", r.URL.Host, err)
+	}
 	if err != nil {
 		return salvor.Errorf(salvor.Unavailable, "ask %s: %w", r.URL.Host, err)
 	}
