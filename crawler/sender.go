@@ -19,6 +19,7 @@ type sender struct {
 	version func() uint32 // of the scope
 	recheck func(api.Offer) api.Offer
 	call    func(context.Context, api.Discovery) error
+	delay   time.Duration
 	behind  func() // hears that there is a newer scope than version; may be nil
 
 	mu     sync.Mutex
@@ -65,13 +66,16 @@ type parcel struct {
 const (
 	parcelSize   = 256                   // offers a batch
 	parcelDelay  = 25 * time.Millisecond // a batch waits for more this long
+	// heldDelay is the same where captures wait seconds for a Store anyway: each
+	// call costs the coordinators more than its links do.
+	heldDelay = 100 * time.Millisecond
 	filterHalf   = 1 << 18               // keys in each of the filter's two generations
 	parcelsAtSea = 8                     // batches under way at once
 )
 
 func newSender(crawl salvor.CrawlID, version func() uint32, recheck func(api.Offer) api.Offer, call func(context.Context, api.Discovery) error) *sender {
 	return &sender{
-		crawl: crawl, version: version, recheck: recheck, call: call,
+		crawl: crawl, version: version, recheck: recheck, call: call, delay: parcelDelay,
 		young: map[sentKey]sent{}, old: map[sentKey]sent{}, flying: map[sentKey]*parcel{},
 		full: make(chan *parcel, parcelsAtSea), ended: make(chan struct{}),
 	}
@@ -140,7 +144,7 @@ func (s *sender) put(k sentKey, this sent, o api.Offer) *parcel {
 	if s.cur == nil || s.cur.scope != k.scope {
 		s.cur = &parcel{best: map[salvor.Key]sent{}, scope: k.scope, done: make(chan struct{})}
 		p := s.cur
-		time.AfterFunc(parcelDelay, func() { s.flush(p) })
+		time.AfterFunc(s.delay, func() { s.flush(p) })
 	}
 	s.cur.offers = append(s.cur.offers, o)
 	s.cur.best[o.Key] = this

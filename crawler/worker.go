@@ -126,6 +126,9 @@ func New(c Config) *Worker {
 	w.sched.setConnections(max(c.Connections, 1))
 	w.sender = newSender(c.Crawl.ID, func() uint32 { return w.rules.Load().version }, w.rejudge, w.discover)
 	w.sender.behind = c.ScopeBehind
+	if c.Hold.On {
+		w.sender.delay = heldDelay
+	}
 	return w
 }
 
