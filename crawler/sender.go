@@ -64,13 +64,13 @@ type parcel struct {
 }
 
 const (
-	parcelSize   = 256                   // offers a batch
-	parcelDelay  = 25 * time.Millisecond // a batch waits for more this long
+	parcelSize  = 256                   // offers a batch
+	parcelDelay = 25 * time.Millisecond // a batch waits for more this long
 	// heldDelay is the same where captures wait seconds for a Store anyway: each
 	// call costs the coordinators more than its links do.
-	heldDelay = 100 * time.Millisecond
-	filterHalf   = 1 << 18               // keys in each of the filter's two generations
-	parcelsAtSea = 8                     // batches under way at once
+	heldDelay    = 100 * time.Millisecond
+	filterHalf   = 1 << 18 // keys in each of the filter's two generations
+	parcelsAtSea = 8       // batches under way at once
 )
 
 func newSender(crawl salvor.CrawlID, version func() uint32, recheck func(api.Offer) api.Offer, call func(context.Context, api.Discovery) error) *sender {

@@ -109,7 +109,7 @@ func (c *Cluster) Restore(ctx context.Context, s NodeSpec, authority string) err
 	if err != nil {
 		return err
 	}
-	return c.first(ctx, n, "cluster", "restore", "--force", "--dir", n.Dir, "--listen", n.Address, "--store", c.Store)
+	return c.first(ctx, n, "cluster", "restore", "--force", "--dir", n.Dir, "--listen", n.Address, "--store", c.Store, "--force")
 }
 
 // keep copies files that nobody else may read.
