@@ -40,7 +40,7 @@ func (n *node) checkpointLoop(ctx context.Context) {
 	if n.store == nil || n.direct { // the directory lies on the same disk as the state
 		return
 	}
-	next := make([]time.Time, n.coord.Groups())
+	next, copied := make([]time.Time, n.coord.Groups()), make([]string, n.coord.Groups())
 	for wait(ctx, checkpointLook) {
 		for i := range next {
 			g := n.coord.Group(i)
@@ -48,9 +48,11 @@ func (n *node) checkpointLoop(ctx context.Context) {
 				next[i] = time.Time{}
 				continue
 			}
-			if time.Now().Before(next[i]) {
+			crawls := crawlsOf(ctx, g)
+			if time.Now().Before(next[i]) && crawls == copied[i] {
 				continue
 			}
+			copied[i] = crawls
 			next[i] = time.Now().Add(n.c.Checkpoint)
 			err := n.checkpoint(ctx, i, g)
 			switch {
@@ -63,6 +65,21 @@ func (n *node) checkpointLoop(ctx context.Context) {
 			next[i] = time.Now().Add(min(checkpointSoon, n.c.Checkpoint))
 		}
 	}
+}
+
+// crawlsOf tells the crawls of a group and their versions: a copy without the
+// newest is made anew at once, since what is saved of it lies in the Store
+// already.
+func crawlsOf(ctx context.Context, g *coordinator.Group) string {
+	list, err := g.Crawls(ctx)
+	if err != nil {
+		return ""
+	}
+	var b strings.Builder
+	for _, c := range list {
+		fmt.Fprintf(&b, "%d.%d.%d ", c.ID, c.Version, c.State)
+	}
+	return b.String()
 }
 
 // checkpoint puts one copy, by way of a file: an object's length and digest
