@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,12 +67,11 @@ func TestAdoptedCrawl(t *testing.T) {
 
 // A command that not every node knows is not proposed, and the crawl goes on.
 func TestLevelInForce(t *testing.T) {
-	r := newRescue(t, startNode(t, t.TempDir()))
-	inForce := uint16(0)
-	r.level = func() uint16 { return inForce }
+	var inForce atomic.Uint32
+	r := newRescue(t, startLevel(t, t.TempDir(), &inForce))
 	new := &frontier.EndIdle{Session: 5}
 	for _, l := range []uint16{0, 1} {
-		inForce = l
+		inForce.Store(uint32(l))
 		err := r.change1(t.Context(), new)
 		if salvor.ClassOf(err) != salvor.Unavailable || salvor.HintOf(err) == "" {
 			t.Errorf("at level %d: %v", l, err)
@@ -87,7 +87,7 @@ func TestLevelInForce(t *testing.T) {
 		_, err = r.SetRecord(t.Context(), api.Record{Table: "t", Key: host, Value: []byte("x")})
 		must(t, err)
 	}
-	inForce = 2
+	inForce.Store(2)
 	must(t, r.change1(t.Context(), new))
 }
 
@@ -139,8 +139,9 @@ func TestBlockedHost(t *testing.T) {
 // holds anything, is not.
 func TestSilentSessionEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, err := Start(t.Context(), Config{Dir: t.TempDir(), CacheBytes: 32 << 20})
-		must(t, err)
+		var level atomic.Uint32
+		level.Store(uint32(frontier.Level))
+		n := startLevel(t, t.TempDir(), &level)
 		defer n.Close(t.Context())
 		r := newRescue(t, n)
 		gone, err := r.Register(t.Context(), "gone")
@@ -168,13 +169,12 @@ func TestSilentSessionEnds(t *testing.T) {
 		if sessions() != 2 {
 			t.Error("a session ended before its time")
 		}
-		level := uint16(1)
-		n.level = func() uint16 { return level }
+		level.Store(1)
 		look(30 * time.Second)
 		if sessions() != 2 {
 			t.Error("a session ended at a level that does not know how")
 		}
-		level = 2
+		level.Store(2)
 		look(30 * time.Second)
 		if sessions() != 1 {
 			t.Error("a silent session never ends")

@@ -60,6 +60,8 @@ type Config struct {
 	cache *frontier.Cache // of several groups together; nil: its own
 	level uint16          // the newest feature level to run at; 0: the newest there is
 	logFS types.VFS       // a test's
+
+	inForce func() uint16 // the cluster's feature level; a test's, since a Node tells its groups
 }
 
 func (c Config) withDefaults() Config {
@@ -159,7 +161,7 @@ func newGroup(c Config) (*Group, error) {
 func emptyGroup(c Config, self raft.Server) *Group {
 	return &Group{
 		clock: c.Clock, log: c.Logger, wake: newBell(), jitter: randomShare, self: self,
-		grants: make(chan struct{}, 1), change: make(chan struct{}),
+		grants: make(chan struct{}, 1), change: make(chan struct{}), level: c.inForce,
 	}
 }
 

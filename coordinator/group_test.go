@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +16,15 @@ import (
 func startNode(t testing.TB, dir string) *Group {
 	t.Helper()
 	n, err := Start(t.Context(), Config{Dir: dir, CacheBytes: 32 << 20})
+	must(t, err)
+	t.Cleanup(func() { n.Close(context.Background()) })
+	return n
+}
+
+// startLevel starts a node of a cluster whose feature level is changed later.
+func startLevel(t testing.TB, dir string, level *atomic.Uint32) *Group {
+	t.Helper()
+	n, err := Start(t.Context(), Config{Dir: dir, CacheBytes: 32 << 20, inForce: func() uint16 { return uint16(level.Load()) }})
 	must(t, err)
 	t.Cleanup(func() { n.Close(context.Background()) })
 	return n

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"salvor/api"
 	"salvor/api/merge"
 	"salvor/api/route"
+	"salvor/coordinator/frontier"
 	"salvor/coordinator/steward"
 )
 
@@ -241,17 +243,18 @@ func TestMergedAcrossRaftGroups(t *testing.T) {
 // A merge needs every coordinator to know of merges, and hosts that are free.
 func TestMergesAreRefused(t *testing.T) {
 	dir := t.TempDir()
-	g := startNode(t, dir)
+	var level atomic.Uint32
+	level.Store(1)
+	g := startLevel(t, dir, &level)
 	row := func(name string, hosts ...string) api.Record {
 		r, err := merge.Group{Name: name, Hosts: hosts}.Record()
 		must(t, err)
 		return r
 	}
-	g.level = func() uint16 { return 1 }
 	if _, err := g.SetRecord(t.Context(), row("cdn", "a", "b")); salvor.ClassOf(err) != salvor.Unavailable {
 		t.Errorf("at level 1: %v", err)
 	}
-	g.level = nil
+	level.Store(uint32(frontier.Level))
 	v, err := g.SetRecord(t.Context(), row("cdn", "a", "b"))
 	must(t, err)
 	for what, r := range map[string]api.Record{
