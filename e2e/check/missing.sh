@@ -5,7 +5,7 @@
 # usage: missing.sh CHECKERS MINIO
 export PATH="$PATH:/usr/sbin"
 missing=
-for p in nginx wget php-fpm8.2 python3; do
+for p in nginx wget php-fpm8.2 python3 ip; do
 	command -v "$p" >/dev/null || missing="$missing $p"
 done
 [ -d /usr/share/doc/libboost1.74-doc/doc ] || missing="$missing libboost1.74-doc"

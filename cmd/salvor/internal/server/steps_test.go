@@ -221,7 +221,7 @@ func (v *visits) count() int {
 // the leader or of others, while a crawl runs: no page is lost or fetched twice,
 // and nothing stands still.
 func TestClockSteps(t *testing.T) {
-	const pages = 240
+	const pages = 150
 	v := newVisits(t, pages, 200*time.Millisecond)
 	w := newTown(t)
 	w.types("crawl", "create", "--dir", w.node(1), "--allow-net", "127.0.0.0/8", "--max-rate", "0", "--per-origin", "2", "one", v.URL+"/0")
