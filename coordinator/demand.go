@@ -25,7 +25,9 @@ type demand struct {
 	swept  time.Time // when forget ran last
 
 	// Until quiet, what is free of the budgets with leases of an earlier leader
-	// stays free: that leader may have cut a lease whose holder does not know it.
+	// stays free: that leader may have cut a lease whose holder does not know it
+	// before its next extend. One that cannot extend has two faults at once, and
+	// uses what it had until its lease ends.
 	inherited map[string]bool
 	quiet     time.Time
 }
@@ -34,7 +36,7 @@ type demand struct {
 func (d *demand) reign(now time.Time, purses map[string]bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.inherited, d.quiet = purses, now.Add(salvor.LeaseTTL+leaseGrace)
+	d.inherited, d.quiet = purses, now.Add(2*salvor.ExtendEvery)
 }
 
 // asker is a session that asked for work lately.

@@ -464,7 +464,7 @@ func TestLeaseLinearizable(t *testing.T) {
 			h.ends()
 			h.overlaps()
 			t.Logf("%d leases, operations %v", len(h.claims), h.counts)
-			for verb, least := range map[string]int{opGrant: 200, opSave: 100, opBack: 5, opGoes: 50, opLost: 5, opSaved: 100, opOpen: 100} {
+			for verb, least := range map[string]int{opGrant: 200, opSave: 60, opBack: 5, opGoes: 50, opLost: 5, opSaved: 40, opOpen: 100} {
 				if h.counts[verb] < least/underRace {
 					t.Errorf("only %d times %s", h.counts[verb], verb)
 				}
