@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"syscall"
 	"testing"
@@ -18,7 +19,7 @@ func TestKill(t *testing.T) {
 	kills := size(3, 10)
 	web := synthetic(t, s)
 	// Slow enough that each kill finds a crawl under way.
-	c := newCrawl(t, buildRace, "--limit-rate", "8MB")
+	c := newCrawl(t, buildRace, "--limit-rate", fmt.Sprint(size(3, 8), "MB"))
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed of the random moments: %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
