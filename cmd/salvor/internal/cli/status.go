@@ -32,7 +32,8 @@ func (w *world) statusCommand() *cobra.Command {
 		Use:   "status [flags]",
 		Short: "Say how a cluster is: who leads, what lags, what is stuck and why",
 		Long: `Status says how a cluster is, as one of its coordinators sees it: who leads,
-what lags, what is stuck and why. It needs no leader.`,
+what lags, what is stuck and why. It needs no leader, unless the coordinator
+that is asked was started while there was none: that one knows no keys yet.`,
 		Example:     statusExamples,
 		Annotations: map[string]string{"exit": statusExit},
 		Args:        noArgs,
