@@ -153,6 +153,7 @@ type Lease struct {
 	ID     salvor.LeaseID
 	Crawl  salvor.CrawlID
 	Host   string
+	Group  string // of merged hosts, whose budget the pace is booked on; "" the host's own
 	Items  []salvor.Item
 	Pace   salvor.Pace // requests per second, booked for this lease
 	TTL    time.Duration
@@ -187,6 +188,7 @@ type Slice struct {
 // Renewal answers Extend.
 type Renewal struct {
 	Granted []Extension      // leases that go on, with the pace each may use
+	Merged  []Member         // those of them whose hosts are merged now; the others' are not
 	Lost    []salvor.LeaseID // leases the coordinator no longer knows
 	Struck  []salvor.Key     // items settled by somebody else meanwhile
 	// Recalled are items that others wait for: so many of a lease's unstarted
@@ -194,6 +196,12 @@ type Renewal struct {
 	// without Retry). Who has started them by now, or knows nothing of this,
 	// keeps them.
 	Recalled []Slice
+}
+
+// Member is a lease and the group that its host is merged in.
+type Member struct {
+	Lease salvor.LeaseID
+	Group string
 }
 
 // Settlement reports outcomes, retries and returns of one crawl.
@@ -268,6 +276,7 @@ type HostFeedback struct {
 	RetryAfter int64         // Unix ms; 0 none
 	CrawlDelay time.Duration // robots.txt; 0 none
 	Limited    bool          // the pace, not the queue, was what held it back
+	Slowed     bool          // answers took twice as long as before, and the session cut its pace itself
 }
 
 // Segment is one row of the segment table.

@@ -197,6 +197,7 @@ func (g *Group) Extend(ctx context.Context, c api.Call, h api.Holdings) (api.Ren
 		all.Granted = append(all.Granted, r.Granted...)
 		all.Lost = append(all.Lost, r.Lost...)
 		all.Struck = append(all.Struck, r.Struck...)
+		all.Merged = append(all.Merged, r.Merged...)
 	}
 	all.Recalled = recalled
 	return all, nil

@@ -931,6 +931,7 @@ type ExtendResponse struct {
 	Lost          []uint64               `protobuf:"varint,2,rep,packed,name=lost,proto3" json:"lost,omitempty"`
 	Struck        [][]byte               `protobuf:"bytes,3,rep,name=struck,proto3" json:"struck,omitempty"`
 	Recalled      []*Slice               `protobuf:"bytes,4,rep,name=recalled,proto3" json:"recalled,omitempty"`
+	Merged        []*Member              `protobuf:"bytes,5,rep,name=merged,proto3" json:"merged,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -989,6 +990,13 @@ func (x *ExtendResponse) GetStruck() [][]byte {
 func (x *ExtendResponse) GetRecalled() []*Slice {
 	if x != nil {
 		return x.Recalled
+	}
+	return nil
+}
+
+func (x *ExtendResponse) GetMerged() []*Member {
+	if x != nil {
+		return x.Merged
 	}
 	return nil
 }
@@ -3212,12 +3220,13 @@ const file_salvor_v1_group_proto_rawDesc = "" +
 	"\x04call\x18\x01 \x01(\v2\x0f.salvor.v1.CallR\x04call\x12\x12\n" +
 	"\x04seen\x18\x02 \x01(\x04R\x04seen\x12,\n" +
 	"\x06leases\x18\x03 \x03(\v2\x14.salvor.v1.ExtensionR\x06leases\x12.\n" +
-	"\tunstarted\x18\x04 \x03(\v2\x10.salvor.v1.SliceR\tunstarted\"\x9a\x01\n" +
+	"\tunstarted\x18\x04 \x03(\v2\x10.salvor.v1.SliceR\tunstarted\"\xc5\x01\n" +
 	"\x0eExtendResponse\x12.\n" +
 	"\agranted\x18\x01 \x03(\v2\x14.salvor.v1.ExtensionR\agranted\x12\x12\n" +
 	"\x04lost\x18\x02 \x03(\x04R\x04lost\x12\x16\n" +
 	"\x06struck\x18\x03 \x03(\fR\x06struck\x12,\n" +
-	"\brecalled\x18\x04 \x03(\v2\x10.salvor.v1.SliceR\brecalled\"\xa1\x01\n" +
+	"\brecalled\x18\x04 \x03(\v2\x10.salvor.v1.SliceR\brecalled\x12)\n" +
+	"\x06merged\x18\x05 \x03(\v2\x11.salvor.v1.MemberR\x06merged\"\xa1\x01\n" +
 	"\rSettleRequest\x12#\n" +
 	"\x04call\x18\x01 \x01(\v2\x0f.salvor.v1.CallR\x04call\x12\x14\n" +
 	"\x05crawl\x18\x02 \x01(\rR\x05crawl\x12*\n" +
@@ -3453,21 +3462,22 @@ var file_salvor_v1_group_proto_goTypes = []any{
 	(*Lease)(nil),               // 72: salvor.v1.Lease
 	(*Extension)(nil),           // 73: salvor.v1.Extension
 	(*Slice)(nil),               // 74: salvor.v1.Slice
-	(*Entry)(nil),               // 75: salvor.v1.Entry
-	(*Robots)(nil),              // 76: salvor.v1.Robots
-	(*HostFeedback)(nil),        // 77: salvor.v1.HostFeedback
-	(*Segment)(nil),             // 78: salvor.v1.Segment
-	(Outcome)(0),                // 79: salvor.v1.Outcome
-	(*HostKey)(nil),             // 80: salvor.v1.HostKey
-	(*HostGroup)(nil),           // 81: salvor.v1.HostGroup
-	(*GroupLimits)(nil),         // 82: salvor.v1.GroupLimits
-	(*Totals)(nil),              // 83: salvor.v1.Totals
-	(*Host)(nil),                // 84: salvor.v1.Host
-	(*TypeCount)(nil),           // 85: salvor.v1.TypeCount
-	(*CodeCount)(nil),           // 86: salvor.v1.CodeCount
-	(*ReasonCount)(nil),         // 87: salvor.v1.ReasonCount
-	(*Known)(nil),               // 88: salvor.v1.Known
-	(*Record)(nil),              // 89: salvor.v1.Record
+	(*Member)(nil),              // 75: salvor.v1.Member
+	(*Entry)(nil),               // 76: salvor.v1.Entry
+	(*Robots)(nil),              // 77: salvor.v1.Robots
+	(*HostFeedback)(nil),        // 78: salvor.v1.HostFeedback
+	(*Segment)(nil),             // 79: salvor.v1.Segment
+	(Outcome)(0),                // 80: salvor.v1.Outcome
+	(*HostKey)(nil),             // 81: salvor.v1.HostKey
+	(*HostGroup)(nil),           // 82: salvor.v1.HostGroup
+	(*GroupLimits)(nil),         // 83: salvor.v1.GroupLimits
+	(*Totals)(nil),              // 84: salvor.v1.Totals
+	(*Host)(nil),                // 85: salvor.v1.Host
+	(*TypeCount)(nil),           // 86: salvor.v1.TypeCount
+	(*CodeCount)(nil),           // 87: salvor.v1.CodeCount
+	(*ReasonCount)(nil),         // 88: salvor.v1.ReasonCount
+	(*Known)(nil),               // 89: salvor.v1.Known
+	(*Record)(nil),              // 90: salvor.v1.Record
 }
 var file_salvor_v1_group_proto_depIdxs = []int32{
 	68, // 0: salvor.v1.CreateCrawlRequest.crawl:type_name -> salvor.v1.Crawl
@@ -3484,104 +3494,105 @@ var file_salvor_v1_group_proto_depIdxs = []int32{
 	74, // 11: salvor.v1.ExtendRequest.unstarted:type_name -> salvor.v1.Slice
 	73, // 12: salvor.v1.ExtendResponse.granted:type_name -> salvor.v1.Extension
 	74, // 13: salvor.v1.ExtendResponse.recalled:type_name -> salvor.v1.Slice
-	69, // 14: salvor.v1.SettleRequest.call:type_name -> salvor.v1.Call
-	75, // 15: salvor.v1.SettleRequest.entries:type_name -> salvor.v1.Entry
-	76, // 16: salvor.v1.SettleRequest.robots:type_name -> salvor.v1.Robots
-	77, // 17: salvor.v1.FeedbackRequest.hosts:type_name -> salvor.v1.HostFeedback
-	69, // 18: salvor.v1.OpenSegmentRequest.call:type_name -> salvor.v1.Call
-	78, // 19: salvor.v1.SetSegmentRequest.segment:type_name -> salvor.v1.Segment
-	79, // 20: salvor.v1.ReopenRequest.outcomes:type_name -> salvor.v1.Outcome
-	80, // 21: salvor.v1.ExcludeRequest.keys:type_name -> salvor.v1.HostKey
-	81, // 22: salvor.v1.MergeHostsRequest.group:type_name -> salvor.v1.HostGroup
-	82, // 23: salvor.v1.SetLimitsRequest.limits:type_name -> salvor.v1.GroupLimits
-	81, // 24: salvor.v1.HostGroupsResponse.groups:type_name -> salvor.v1.HostGroup
-	68, // 25: salvor.v1.CrawlResponse.crawl:type_name -> salvor.v1.Crawl
-	68, // 26: salvor.v1.CrawlsResponse.crawls:type_name -> salvor.v1.Crawl
-	83, // 27: salvor.v1.TotalsResponse.totals:type_name -> salvor.v1.Totals
-	84, // 28: salvor.v1.HostsResponse.hosts:type_name -> salvor.v1.Host
-	85, // 29: salvor.v1.TypesResponse.types:type_name -> salvor.v1.TypeCount
-	86, // 30: salvor.v1.CodesResponse.codes:type_name -> salvor.v1.CodeCount
-	87, // 31: salvor.v1.ReasonsResponse.reasons:type_name -> salvor.v1.ReasonCount
-	88, // 32: salvor.v1.LookupResponse.known:type_name -> salvor.v1.Known
-	79, // 33: salvor.v1.WalkRequest.outcomes:type_name -> salvor.v1.Outcome
-	88, // 34: salvor.v1.WalkResponse.items:type_name -> salvor.v1.Known
-	78, // 35: salvor.v1.SegmentsResponse.segments:type_name -> salvor.v1.Segment
-	76, // 36: salvor.v1.RobotsResponse.robots:type_name -> salvor.v1.Robots
-	89, // 37: salvor.v1.RecordsResponse.records:type_name -> salvor.v1.Record
-	89, // 38: salvor.v1.SetRecordRequest.record:type_name -> salvor.v1.Record
-	0,  // 39: salvor.v1.GroupService.CreateCrawl:input_type -> salvor.v1.CreateCrawlRequest
-	2,  // 40: salvor.v1.GroupService.SetCrawl:input_type -> salvor.v1.SetCrawlRequest
-	4,  // 41: salvor.v1.GroupService.AdoptCrawl:input_type -> salvor.v1.AdoptCrawlRequest
-	6,  // 42: salvor.v1.GroupService.CloseCrawl:input_type -> salvor.v1.CloseCrawlRequest
-	8,  // 43: salvor.v1.GroupService.Register:input_type -> salvor.v1.RegisterRequest
-	10, // 44: salvor.v1.GroupService.RegisterAs:input_type -> salvor.v1.RegisterAsRequest
-	12, // 45: salvor.v1.GroupService.End:input_type -> salvor.v1.EndRequest
-	14, // 46: salvor.v1.GroupService.Discover:input_type -> salvor.v1.DiscoverRequest
-	16, // 47: salvor.v1.GroupService.Lease:input_type -> salvor.v1.LeaseRequest
-	18, // 48: salvor.v1.GroupService.Extend:input_type -> salvor.v1.ExtendRequest
-	20, // 49: salvor.v1.GroupService.Settle:input_type -> salvor.v1.SettleRequest
-	22, // 50: salvor.v1.GroupService.Feedback:input_type -> salvor.v1.FeedbackRequest
-	24, // 51: salvor.v1.GroupService.OpenSegment:input_type -> salvor.v1.OpenSegmentRequest
-	26, // 52: salvor.v1.GroupService.SetSegment:input_type -> salvor.v1.SetSegmentRequest
-	28, // 53: salvor.v1.GroupService.Reopen:input_type -> salvor.v1.ReopenRequest
-	30, // 54: salvor.v1.GroupService.Exclude:input_type -> salvor.v1.ExcludeRequest
-	32, // 55: salvor.v1.GroupService.SetCeiling:input_type -> salvor.v1.SetCeilingRequest
-	34, // 56: salvor.v1.GroupService.MergeHosts:input_type -> salvor.v1.MergeHostsRequest
-	36, // 57: salvor.v1.GroupService.SetShare:input_type -> salvor.v1.SetShareRequest
-	38, // 58: salvor.v1.GroupService.SetLimits:input_type -> salvor.v1.SetLimitsRequest
-	40, // 59: salvor.v1.GroupService.HostGroups:input_type -> salvor.v1.HostGroupsRequest
-	42, // 60: salvor.v1.GroupService.Crawl:input_type -> salvor.v1.CrawlRequest
-	44, // 61: salvor.v1.GroupService.Crawls:input_type -> salvor.v1.CrawlsRequest
-	46, // 62: salvor.v1.GroupService.Totals:input_type -> salvor.v1.TotalsRequest
-	48, // 63: salvor.v1.GroupService.Hosts:input_type -> salvor.v1.HostsRequest
-	50, // 64: salvor.v1.GroupService.Types:input_type -> salvor.v1.TypesRequest
-	52, // 65: salvor.v1.GroupService.Codes:input_type -> salvor.v1.CodesRequest
-	54, // 66: salvor.v1.GroupService.Reasons:input_type -> salvor.v1.ReasonsRequest
-	56, // 67: salvor.v1.GroupService.Lookup:input_type -> salvor.v1.LookupRequest
-	58, // 68: salvor.v1.GroupService.Walk:input_type -> salvor.v1.WalkRequest
-	60, // 69: salvor.v1.GroupService.Segments:input_type -> salvor.v1.SegmentsRequest
-	62, // 70: salvor.v1.GroupService.Robots:input_type -> salvor.v1.RobotsRequest
-	64, // 71: salvor.v1.GroupService.Records:input_type -> salvor.v1.RecordsRequest
-	66, // 72: salvor.v1.GroupService.SetRecord:input_type -> salvor.v1.SetRecordRequest
-	1,  // 73: salvor.v1.GroupService.CreateCrawl:output_type -> salvor.v1.CreateCrawlResponse
-	3,  // 74: salvor.v1.GroupService.SetCrawl:output_type -> salvor.v1.SetCrawlResponse
-	5,  // 75: salvor.v1.GroupService.AdoptCrawl:output_type -> salvor.v1.AdoptCrawlResponse
-	7,  // 76: salvor.v1.GroupService.CloseCrawl:output_type -> salvor.v1.CloseCrawlResponse
-	9,  // 77: salvor.v1.GroupService.Register:output_type -> salvor.v1.RegisterResponse
-	11, // 78: salvor.v1.GroupService.RegisterAs:output_type -> salvor.v1.RegisterAsResponse
-	13, // 79: salvor.v1.GroupService.End:output_type -> salvor.v1.EndResponse
-	15, // 80: salvor.v1.GroupService.Discover:output_type -> salvor.v1.DiscoverResponse
-	17, // 81: salvor.v1.GroupService.Lease:output_type -> salvor.v1.LeaseResponse
-	19, // 82: salvor.v1.GroupService.Extend:output_type -> salvor.v1.ExtendResponse
-	21, // 83: salvor.v1.GroupService.Settle:output_type -> salvor.v1.SettleResponse
-	23, // 84: salvor.v1.GroupService.Feedback:output_type -> salvor.v1.FeedbackResponse
-	25, // 85: salvor.v1.GroupService.OpenSegment:output_type -> salvor.v1.OpenSegmentResponse
-	27, // 86: salvor.v1.GroupService.SetSegment:output_type -> salvor.v1.SetSegmentResponse
-	29, // 87: salvor.v1.GroupService.Reopen:output_type -> salvor.v1.ReopenResponse
-	31, // 88: salvor.v1.GroupService.Exclude:output_type -> salvor.v1.ExcludeResponse
-	33, // 89: salvor.v1.GroupService.SetCeiling:output_type -> salvor.v1.SetCeilingResponse
-	35, // 90: salvor.v1.GroupService.MergeHosts:output_type -> salvor.v1.MergeHostsResponse
-	37, // 91: salvor.v1.GroupService.SetShare:output_type -> salvor.v1.SetShareResponse
-	39, // 92: salvor.v1.GroupService.SetLimits:output_type -> salvor.v1.SetLimitsResponse
-	41, // 93: salvor.v1.GroupService.HostGroups:output_type -> salvor.v1.HostGroupsResponse
-	43, // 94: salvor.v1.GroupService.Crawl:output_type -> salvor.v1.CrawlResponse
-	45, // 95: salvor.v1.GroupService.Crawls:output_type -> salvor.v1.CrawlsResponse
-	47, // 96: salvor.v1.GroupService.Totals:output_type -> salvor.v1.TotalsResponse
-	49, // 97: salvor.v1.GroupService.Hosts:output_type -> salvor.v1.HostsResponse
-	51, // 98: salvor.v1.GroupService.Types:output_type -> salvor.v1.TypesResponse
-	53, // 99: salvor.v1.GroupService.Codes:output_type -> salvor.v1.CodesResponse
-	55, // 100: salvor.v1.GroupService.Reasons:output_type -> salvor.v1.ReasonsResponse
-	57, // 101: salvor.v1.GroupService.Lookup:output_type -> salvor.v1.LookupResponse
-	59, // 102: salvor.v1.GroupService.Walk:output_type -> salvor.v1.WalkResponse
-	61, // 103: salvor.v1.GroupService.Segments:output_type -> salvor.v1.SegmentsResponse
-	63, // 104: salvor.v1.GroupService.Robots:output_type -> salvor.v1.RobotsResponse
-	65, // 105: salvor.v1.GroupService.Records:output_type -> salvor.v1.RecordsResponse
-	67, // 106: salvor.v1.GroupService.SetRecord:output_type -> salvor.v1.SetRecordResponse
-	73, // [73:107] is the sub-list for method output_type
-	39, // [39:73] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	75, // 14: salvor.v1.ExtendResponse.merged:type_name -> salvor.v1.Member
+	69, // 15: salvor.v1.SettleRequest.call:type_name -> salvor.v1.Call
+	76, // 16: salvor.v1.SettleRequest.entries:type_name -> salvor.v1.Entry
+	77, // 17: salvor.v1.SettleRequest.robots:type_name -> salvor.v1.Robots
+	78, // 18: salvor.v1.FeedbackRequest.hosts:type_name -> salvor.v1.HostFeedback
+	69, // 19: salvor.v1.OpenSegmentRequest.call:type_name -> salvor.v1.Call
+	79, // 20: salvor.v1.SetSegmentRequest.segment:type_name -> salvor.v1.Segment
+	80, // 21: salvor.v1.ReopenRequest.outcomes:type_name -> salvor.v1.Outcome
+	81, // 22: salvor.v1.ExcludeRequest.keys:type_name -> salvor.v1.HostKey
+	82, // 23: salvor.v1.MergeHostsRequest.group:type_name -> salvor.v1.HostGroup
+	83, // 24: salvor.v1.SetLimitsRequest.limits:type_name -> salvor.v1.GroupLimits
+	82, // 25: salvor.v1.HostGroupsResponse.groups:type_name -> salvor.v1.HostGroup
+	68, // 26: salvor.v1.CrawlResponse.crawl:type_name -> salvor.v1.Crawl
+	68, // 27: salvor.v1.CrawlsResponse.crawls:type_name -> salvor.v1.Crawl
+	84, // 28: salvor.v1.TotalsResponse.totals:type_name -> salvor.v1.Totals
+	85, // 29: salvor.v1.HostsResponse.hosts:type_name -> salvor.v1.Host
+	86, // 30: salvor.v1.TypesResponse.types:type_name -> salvor.v1.TypeCount
+	87, // 31: salvor.v1.CodesResponse.codes:type_name -> salvor.v1.CodeCount
+	88, // 32: salvor.v1.ReasonsResponse.reasons:type_name -> salvor.v1.ReasonCount
+	89, // 33: salvor.v1.LookupResponse.known:type_name -> salvor.v1.Known
+	80, // 34: salvor.v1.WalkRequest.outcomes:type_name -> salvor.v1.Outcome
+	89, // 35: salvor.v1.WalkResponse.items:type_name -> salvor.v1.Known
+	79, // 36: salvor.v1.SegmentsResponse.segments:type_name -> salvor.v1.Segment
+	77, // 37: salvor.v1.RobotsResponse.robots:type_name -> salvor.v1.Robots
+	90, // 38: salvor.v1.RecordsResponse.records:type_name -> salvor.v1.Record
+	90, // 39: salvor.v1.SetRecordRequest.record:type_name -> salvor.v1.Record
+	0,  // 40: salvor.v1.GroupService.CreateCrawl:input_type -> salvor.v1.CreateCrawlRequest
+	2,  // 41: salvor.v1.GroupService.SetCrawl:input_type -> salvor.v1.SetCrawlRequest
+	4,  // 42: salvor.v1.GroupService.AdoptCrawl:input_type -> salvor.v1.AdoptCrawlRequest
+	6,  // 43: salvor.v1.GroupService.CloseCrawl:input_type -> salvor.v1.CloseCrawlRequest
+	8,  // 44: salvor.v1.GroupService.Register:input_type -> salvor.v1.RegisterRequest
+	10, // 45: salvor.v1.GroupService.RegisterAs:input_type -> salvor.v1.RegisterAsRequest
+	12, // 46: salvor.v1.GroupService.End:input_type -> salvor.v1.EndRequest
+	14, // 47: salvor.v1.GroupService.Discover:input_type -> salvor.v1.DiscoverRequest
+	16, // 48: salvor.v1.GroupService.Lease:input_type -> salvor.v1.LeaseRequest
+	18, // 49: salvor.v1.GroupService.Extend:input_type -> salvor.v1.ExtendRequest
+	20, // 50: salvor.v1.GroupService.Settle:input_type -> salvor.v1.SettleRequest
+	22, // 51: salvor.v1.GroupService.Feedback:input_type -> salvor.v1.FeedbackRequest
+	24, // 52: salvor.v1.GroupService.OpenSegment:input_type -> salvor.v1.OpenSegmentRequest
+	26, // 53: salvor.v1.GroupService.SetSegment:input_type -> salvor.v1.SetSegmentRequest
+	28, // 54: salvor.v1.GroupService.Reopen:input_type -> salvor.v1.ReopenRequest
+	30, // 55: salvor.v1.GroupService.Exclude:input_type -> salvor.v1.ExcludeRequest
+	32, // 56: salvor.v1.GroupService.SetCeiling:input_type -> salvor.v1.SetCeilingRequest
+	34, // 57: salvor.v1.GroupService.MergeHosts:input_type -> salvor.v1.MergeHostsRequest
+	36, // 58: salvor.v1.GroupService.SetShare:input_type -> salvor.v1.SetShareRequest
+	38, // 59: salvor.v1.GroupService.SetLimits:input_type -> salvor.v1.SetLimitsRequest
+	40, // 60: salvor.v1.GroupService.HostGroups:input_type -> salvor.v1.HostGroupsRequest
+	42, // 61: salvor.v1.GroupService.Crawl:input_type -> salvor.v1.CrawlRequest
+	44, // 62: salvor.v1.GroupService.Crawls:input_type -> salvor.v1.CrawlsRequest
+	46, // 63: salvor.v1.GroupService.Totals:input_type -> salvor.v1.TotalsRequest
+	48, // 64: salvor.v1.GroupService.Hosts:input_type -> salvor.v1.HostsRequest
+	50, // 65: salvor.v1.GroupService.Types:input_type -> salvor.v1.TypesRequest
+	52, // 66: salvor.v1.GroupService.Codes:input_type -> salvor.v1.CodesRequest
+	54, // 67: salvor.v1.GroupService.Reasons:input_type -> salvor.v1.ReasonsRequest
+	56, // 68: salvor.v1.GroupService.Lookup:input_type -> salvor.v1.LookupRequest
+	58, // 69: salvor.v1.GroupService.Walk:input_type -> salvor.v1.WalkRequest
+	60, // 70: salvor.v1.GroupService.Segments:input_type -> salvor.v1.SegmentsRequest
+	62, // 71: salvor.v1.GroupService.Robots:input_type -> salvor.v1.RobotsRequest
+	64, // 72: salvor.v1.GroupService.Records:input_type -> salvor.v1.RecordsRequest
+	66, // 73: salvor.v1.GroupService.SetRecord:input_type -> salvor.v1.SetRecordRequest
+	1,  // 74: salvor.v1.GroupService.CreateCrawl:output_type -> salvor.v1.CreateCrawlResponse
+	3,  // 75: salvor.v1.GroupService.SetCrawl:output_type -> salvor.v1.SetCrawlResponse
+	5,  // 76: salvor.v1.GroupService.AdoptCrawl:output_type -> salvor.v1.AdoptCrawlResponse
+	7,  // 77: salvor.v1.GroupService.CloseCrawl:output_type -> salvor.v1.CloseCrawlResponse
+	9,  // 78: salvor.v1.GroupService.Register:output_type -> salvor.v1.RegisterResponse
+	11, // 79: salvor.v1.GroupService.RegisterAs:output_type -> salvor.v1.RegisterAsResponse
+	13, // 80: salvor.v1.GroupService.End:output_type -> salvor.v1.EndResponse
+	15, // 81: salvor.v1.GroupService.Discover:output_type -> salvor.v1.DiscoverResponse
+	17, // 82: salvor.v1.GroupService.Lease:output_type -> salvor.v1.LeaseResponse
+	19, // 83: salvor.v1.GroupService.Extend:output_type -> salvor.v1.ExtendResponse
+	21, // 84: salvor.v1.GroupService.Settle:output_type -> salvor.v1.SettleResponse
+	23, // 85: salvor.v1.GroupService.Feedback:output_type -> salvor.v1.FeedbackResponse
+	25, // 86: salvor.v1.GroupService.OpenSegment:output_type -> salvor.v1.OpenSegmentResponse
+	27, // 87: salvor.v1.GroupService.SetSegment:output_type -> salvor.v1.SetSegmentResponse
+	29, // 88: salvor.v1.GroupService.Reopen:output_type -> salvor.v1.ReopenResponse
+	31, // 89: salvor.v1.GroupService.Exclude:output_type -> salvor.v1.ExcludeResponse
+	33, // 90: salvor.v1.GroupService.SetCeiling:output_type -> salvor.v1.SetCeilingResponse
+	35, // 91: salvor.v1.GroupService.MergeHosts:output_type -> salvor.v1.MergeHostsResponse
+	37, // 92: salvor.v1.GroupService.SetShare:output_type -> salvor.v1.SetShareResponse
+	39, // 93: salvor.v1.GroupService.SetLimits:output_type -> salvor.v1.SetLimitsResponse
+	41, // 94: salvor.v1.GroupService.HostGroups:output_type -> salvor.v1.HostGroupsResponse
+	43, // 95: salvor.v1.GroupService.Crawl:output_type -> salvor.v1.CrawlResponse
+	45, // 96: salvor.v1.GroupService.Crawls:output_type -> salvor.v1.CrawlsResponse
+	47, // 97: salvor.v1.GroupService.Totals:output_type -> salvor.v1.TotalsResponse
+	49, // 98: salvor.v1.GroupService.Hosts:output_type -> salvor.v1.HostsResponse
+	51, // 99: salvor.v1.GroupService.Types:output_type -> salvor.v1.TypesResponse
+	53, // 100: salvor.v1.GroupService.Codes:output_type -> salvor.v1.CodesResponse
+	55, // 101: salvor.v1.GroupService.Reasons:output_type -> salvor.v1.ReasonsResponse
+	57, // 102: salvor.v1.GroupService.Lookup:output_type -> salvor.v1.LookupResponse
+	59, // 103: salvor.v1.GroupService.Walk:output_type -> salvor.v1.WalkResponse
+	61, // 104: salvor.v1.GroupService.Segments:output_type -> salvor.v1.SegmentsResponse
+	63, // 105: salvor.v1.GroupService.Robots:output_type -> salvor.v1.RobotsResponse
+	65, // 106: salvor.v1.GroupService.Records:output_type -> salvor.v1.RecordsResponse
+	67, // 107: salvor.v1.GroupService.SetRecord:output_type -> salvor.v1.SetRecordResponse
+	74, // [74:108] is the sub-list for method output_type
+	40, // [40:74] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_salvor_v1_group_proto_init() }

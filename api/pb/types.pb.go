@@ -906,6 +906,7 @@ type Lease struct {
 	Pace          uint64                 `protobuf:"varint,5,opt,name=pace,proto3" json:"pace,omitempty"`
 	Ttl           int64                  `protobuf:"varint,6,opt,name=ttl,proto3" json:"ttl,omitempty"`
 	Robots        []*Robots              `protobuf:"bytes,7,rep,name=robots,proto3" json:"robots,omitempty"`
+	Group         string                 `protobuf:"bytes,8,opt,name=group,proto3" json:"group,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -989,6 +990,13 @@ func (x *Lease) GetRobots() []*Robots {
 	return nil
 }
 
+func (x *Lease) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
 type Extension struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Lease         uint64                 `protobuf:"varint,1,opt,name=lease,proto3" json:"lease,omitempty"`
@@ -1041,6 +1049,59 @@ func (x *Extension) GetPace() uint64 {
 	return 0
 }
 
+// Member is a lease and the group its host is merged in.
+type Member struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Lease         uint64                 `protobuf:"varint,1,opt,name=lease,proto3" json:"lease,omitempty"`
+	Group         string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Member) Reset() {
+	*x = Member{}
+	mi := &file_salvor_v1_types_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Member) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Member) ProtoMessage() {}
+
+func (x *Member) ProtoReflect() protoreflect.Message {
+	mi := &file_salvor_v1_types_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Member.ProtoReflect.Descriptor instead.
+func (*Member) Descriptor() ([]byte, []int) {
+	return file_salvor_v1_types_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Member) GetLease() uint64 {
+	if x != nil {
+		return x.Lease
+	}
+	return 0
+}
+
+func (x *Member) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
 // Slice is a part of a lease.
 type Slice struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1052,7 +1113,7 @@ type Slice struct {
 
 func (x *Slice) Reset() {
 	*x = Slice{}
-	mi := &file_salvor_v1_types_proto_msgTypes[6]
+	mi := &file_salvor_v1_types_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1064,7 +1125,7 @@ func (x *Slice) String() string {
 func (*Slice) ProtoMessage() {}
 
 func (x *Slice) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_types_proto_msgTypes[6]
+	mi := &file_salvor_v1_types_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1077,7 +1138,7 @@ func (x *Slice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Slice.ProtoReflect.Descriptor instead.
 func (*Slice) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_types_proto_rawDescGZIP(), []int{6}
+	return file_salvor_v1_types_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Slice) GetLease() uint64 {
@@ -1118,7 +1179,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_salvor_v1_types_proto_msgTypes[7]
+	mi := &file_salvor_v1_types_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1130,7 +1191,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_types_proto_msgTypes[7]
+	mi := &file_salvor_v1_types_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1143,7 +1204,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_types_proto_rawDescGZIP(), []int{7}
+	return file_salvor_v1_types_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Entry) GetKey() []byte {
@@ -1270,7 +1331,7 @@ type Robots struct {
 
 func (x *Robots) Reset() {
 	*x = Robots{}
-	mi := &file_salvor_v1_types_proto_msgTypes[8]
+	mi := &file_salvor_v1_types_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1282,7 +1343,7 @@ func (x *Robots) String() string {
 func (*Robots) ProtoMessage() {}
 
 func (x *Robots) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_types_proto_msgTypes[8]
+	mi := &file_salvor_v1_types_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1295,7 +1356,7 @@ func (x *Robots) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Robots.ProtoReflect.Descriptor instead.
 func (*Robots) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_types_proto_rawDescGZIP(), []int{8}
+	return file_salvor_v1_types_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Robots) GetOrigin() string {
@@ -1337,13 +1398,14 @@ type HostFeedback struct {
 	RetryAfter    int64                  `protobuf:"varint,7,opt,name=retry_after,json=retryAfter,proto3" json:"retry_after,omitempty"`
 	CrawlDelay    int64                  `protobuf:"varint,8,opt,name=crawl_delay,json=crawlDelay,proto3" json:"crawl_delay,omitempty"`
 	Limited       bool                   `protobuf:"varint,9,opt,name=limited,proto3" json:"limited,omitempty"`
+	Slowed        bool                   `protobuf:"varint,10,opt,name=slowed,proto3" json:"slowed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HostFeedback) Reset() {
 	*x = HostFeedback{}
-	mi := &file_salvor_v1_types_proto_msgTypes[9]
+	mi := &file_salvor_v1_types_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1355,7 +1417,7 @@ func (x *HostFeedback) String() string {
 func (*HostFeedback) ProtoMessage() {}
 
 func (x *HostFeedback) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_types_proto_msgTypes[9]
+	mi := &file_salvor_v1_types_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1368,7 +1430,7 @@ func (x *HostFeedback) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostFeedback.ProtoReflect.Descriptor instead.
 func (*HostFeedback) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_types_proto_rawDescGZIP(), []int{9}
+	return file_salvor_v1_types_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *HostFeedback) GetCrawl() uint32 {
@@ -1434,6 +1496,13 @@ func (x *HostFeedback) GetLimited() bool {
 	return false
 }
 
+func (x *HostFeedback) GetSlowed() bool {
+	if x != nil {
+		return x.Slowed
+	}
+	return false
+}
+
 type Segment struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            uint32                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1449,7 +1518,7 @@ type Segment struct {
 
 func (x *Segment) Reset() {
 	*x = Segment{}
-	mi := &file_salvor_v1_types_proto_msgTypes[10]
+	mi := &file_salvor_v1_types_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1461,7 +1530,7 @@ func (x *Segment) String() string {
 func (*Segment) ProtoMessage() {}
 
 func (x *Segment) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_types_proto_msgTypes[10]
+	mi := &file_salvor_v1_types_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1474,7 +1543,7 @@ func (x *Segment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Segment.ProtoReflect.Descriptor instead.
 func (*Segment) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_types_proto_rawDescGZIP(), []int{10}
+	return file_salvor_v1_types_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Segment) GetId() uint32 {
@@ -1536,7 +1605,7 @@ type HostKey struct {
 
 func (x *HostKey) Reset() {
 	*x = HostKey{}
-	mi := &file_salvor_v1_types_proto_msgTypes[11]
+	mi := &file_salvor_v1_types_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1548,7 +1617,7 @@ func (x *HostKey) String() string {
 func (*HostKey) ProtoMessage() {}
 
 func (x *HostKey) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_types_proto_msgTypes[11]
+	mi := &file_salvor_v1_types_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1561,7 +1630,7 @@ func (x *HostKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostKey.ProtoReflect.Descriptor instead.
 func (*HostKey) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_types_proto_rawDescGZIP(), []int{11}
+	return file_salvor_v1_types_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *HostKey) GetHost() string {
@@ -1596,7 +1665,7 @@ type Totals struct {
 
 func (x *Totals) Reset() {
 	*x = Totals{}
-	mi := &file_salvor_v1_types_proto_msgTypes[12]
+	mi := &file_salvor_v1_types_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1608,7 +1677,7 @@ func (x *Totals) String() string {
 func (*Totals) ProtoMessage() {}
 
 func (x *Totals) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_types_proto_msgTypes[12]
+	mi := &file_salvor_v1_types_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1621,7 +1690,7 @@ func (x *Totals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Totals.ProtoReflect.Descriptor instead.
 func (*Totals) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_types_proto_rawDescGZIP(), []int{12}
+	return file_salvor_v1_types_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Totals) GetAccepted() int64 {
@@ -1705,7 +1774,7 @@ type TypeCount struct {
 
 func (x *TypeCount) Reset() {
 	*x = TypeCount{}
-	mi := &file_salvor_v1_types_proto_msgTypes[13]
+	mi := &file_salvor_v1_types_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1717,7 +1786,7 @@ func (x *TypeCount) String() string {
 func (*TypeCount) ProtoMessage() {}
 
 func (x *TypeCount) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_types_proto_msgTypes[13]
+	mi := &file_salvor_v1_types_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1730,7 +1799,7 @@ func (x *TypeCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TypeCount.ProtoReflect.Descriptor instead.
 func (*TypeCount) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_types_proto_rawDescGZIP(), []int{13}
+	return file_salvor_v1_types_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *TypeCount) GetType() string {
@@ -1765,7 +1834,7 @@ type CodeCount struct {
 
 func (x *CodeCount) Reset() {
 	*x = CodeCount{}
-	mi := &file_salvor_v1_types_proto_msgTypes[14]
+	mi := &file_salvor_v1_types_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1777,7 +1846,7 @@ func (x *CodeCount) String() string {
 func (*CodeCount) ProtoMessage() {}
 
 func (x *CodeCount) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_types_proto_msgTypes[14]
+	mi := &file_salvor_v1_types_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1790,7 +1859,7 @@ func (x *CodeCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CodeCount.ProtoReflect.Descriptor instead.
 func (*CodeCount) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_types_proto_rawDescGZIP(), []int{14}
+	return file_salvor_v1_types_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CodeCount) GetCode() int32 {
@@ -1825,7 +1894,7 @@ type ReasonCount struct {
 
 func (x *ReasonCount) Reset() {
 	*x = ReasonCount{}
-	mi := &file_salvor_v1_types_proto_msgTypes[15]
+	mi := &file_salvor_v1_types_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1837,7 +1906,7 @@ func (x *ReasonCount) String() string {
 func (*ReasonCount) ProtoMessage() {}
 
 func (x *ReasonCount) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_types_proto_msgTypes[15]
+	mi := &file_salvor_v1_types_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1850,7 +1919,7 @@ func (x *ReasonCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReasonCount.ProtoReflect.Descriptor instead.
 func (*ReasonCount) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_types_proto_rawDescGZIP(), []int{15}
+	return file_salvor_v1_types_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ReasonCount) GetOutcome() Outcome {
@@ -1890,7 +1959,7 @@ type Host struct {
 
 func (x *Host) Reset() {
 	*x = Host{}
-	mi := &file_salvor_v1_types_proto_msgTypes[16]
+	mi := &file_salvor_v1_types_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1902,7 +1971,7 @@ func (x *Host) String() string {
 func (*Host) ProtoMessage() {}
 
 func (x *Host) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_types_proto_msgTypes[16]
+	mi := &file_salvor_v1_types_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1915,7 +1984,7 @@ func (x *Host) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Host.ProtoReflect.Descriptor instead.
 func (*Host) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_types_proto_rawDescGZIP(), []int{16}
+	return file_salvor_v1_types_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Host) GetName() string {
@@ -1992,7 +2061,7 @@ type HostGroup struct {
 
 func (x *HostGroup) Reset() {
 	*x = HostGroup{}
-	mi := &file_salvor_v1_types_proto_msgTypes[17]
+	mi := &file_salvor_v1_types_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2004,7 +2073,7 @@ func (x *HostGroup) String() string {
 func (*HostGroup) ProtoMessage() {}
 
 func (x *HostGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_types_proto_msgTypes[17]
+	mi := &file_salvor_v1_types_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2017,7 +2086,7 @@ func (x *HostGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostGroup.ProtoReflect.Descriptor instead.
 func (*HostGroup) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_types_proto_rawDescGZIP(), []int{17}
+	return file_salvor_v1_types_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *HostGroup) GetName() string {
@@ -2098,7 +2167,7 @@ type GroupLimits struct {
 
 func (x *GroupLimits) Reset() {
 	*x = GroupLimits{}
-	mi := &file_salvor_v1_types_proto_msgTypes[18]
+	mi := &file_salvor_v1_types_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2110,7 +2179,7 @@ func (x *GroupLimits) String() string {
 func (*GroupLimits) ProtoMessage() {}
 
 func (x *GroupLimits) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_types_proto_msgTypes[18]
+	mi := &file_salvor_v1_types_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2123,7 +2192,7 @@ func (x *GroupLimits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupLimits.ProtoReflect.Descriptor instead.
 func (*GroupLimits) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_types_proto_rawDescGZIP(), []int{18}
+	return file_salvor_v1_types_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GroupLimits) GetName() string {
@@ -2187,7 +2256,7 @@ type Known struct {
 
 func (x *Known) Reset() {
 	*x = Known{}
-	mi := &file_salvor_v1_types_proto_msgTypes[19]
+	mi := &file_salvor_v1_types_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2199,7 +2268,7 @@ func (x *Known) String() string {
 func (*Known) ProtoMessage() {}
 
 func (x *Known) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_types_proto_msgTypes[19]
+	mi := &file_salvor_v1_types_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2212,7 +2281,7 @@ func (x *Known) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Known.ProtoReflect.Descriptor instead.
 func (*Known) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_types_proto_rawDescGZIP(), []int{19}
+	return file_salvor_v1_types_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Known) GetItem() *Item {
@@ -2304,7 +2373,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_salvor_v1_types_proto_msgTypes[20]
+	mi := &file_salvor_v1_types_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2316,7 +2385,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_types_proto_msgTypes[20]
+	mi := &file_salvor_v1_types_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2329,7 +2398,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_types_proto_rawDescGZIP(), []int{20}
+	return file_salvor_v1_types_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Record) GetTable() string {
@@ -2405,7 +2474,7 @@ const file_salvor_v1_types_proto_rawDesc = "" +
 	"\x06expiry\x18\x11 \x01(\x03R\x06expiry\"H\n" +
 	"\x05Offer\x12#\n" +
 	"\x04item\x18\x01 \x01(\v2\x0f.salvor.v1.ItemR\x04item\x12\x1a\n" +
-	"\bexcluded\x18\x02 \x01(\tR\bexcluded\"\xb9\x01\n" +
+	"\bexcluded\x18\x02 \x01(\tR\bexcluded\"\xcf\x01\n" +
 	"\x05Lease\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x14\n" +
 	"\x05crawl\x18\x02 \x01(\rR\x05crawl\x12\x12\n" +
@@ -2413,10 +2482,14 @@ const file_salvor_v1_types_proto_rawDesc = "" +
 	"\x05items\x18\x04 \x03(\v2\x0f.salvor.v1.ItemR\x05items\x12\x12\n" +
 	"\x04pace\x18\x05 \x01(\x04R\x04pace\x12\x10\n" +
 	"\x03ttl\x18\x06 \x01(\x03R\x03ttl\x12)\n" +
-	"\x06robots\x18\a \x03(\v2\x11.salvor.v1.RobotsR\x06robots\"5\n" +
+	"\x06robots\x18\a \x03(\v2\x11.salvor.v1.RobotsR\x06robots\x12\x14\n" +
+	"\x05group\x18\b \x01(\tR\x05group\"5\n" +
 	"\tExtension\x12\x14\n" +
 	"\x05lease\x18\x01 \x01(\x04R\x05lease\x12\x12\n" +
-	"\x04pace\x18\x02 \x01(\x04R\x04pace\"3\n" +
+	"\x04pace\x18\x02 \x01(\x04R\x04pace\"4\n" +
+	"\x06Member\x12\x14\n" +
+	"\x05lease\x18\x01 \x01(\x04R\x05lease\x12\x14\n" +
+	"\x05group\x18\x02 \x01(\tR\x05group\"3\n" +
 	"\x05Slice\x12\x14\n" +
 	"\x05lease\x18\x01 \x01(\x04R\x05lease\x12\x14\n" +
 	"\x05items\x18\x02 \x01(\x03R\x05items\"\x8e\x03\n" +
@@ -2442,7 +2515,7 @@ const file_salvor_v1_types_proto_rawDesc = "" +
 	"\x06origin\x18\x01 \x01(\tR\x06origin\x12\x14\n" +
 	"\x05rules\x18\x02 \x01(\fR\x05rules\x12/\n" +
 	"\x06status\x18\x03 \x01(\x0e2\x17.salvor.v1.RobotsStatusR\x06status\x12\x18\n" +
-	"\afetched\x18\x04 \x01(\x03R\afetched\"\x80\x02\n" +
+	"\afetched\x18\x04 \x01(\x03R\afetched\"\x98\x02\n" +
 	"\fHostFeedback\x12\x14\n" +
 	"\x05crawl\x18\x01 \x01(\rR\x05crawl\x12\x12\n" +
 	"\x04host\x18\x02 \x01(\tR\x04host\x12\x1a\n" +
@@ -2454,7 +2527,9 @@ const file_salvor_v1_types_proto_rawDesc = "" +
 	"retryAfter\x12\x1f\n" +
 	"\vcrawl_delay\x18\b \x01(\x03R\n" +
 	"crawlDelay\x12\x18\n" +
-	"\alimited\x18\t \x01(\bR\alimited\"\xb6\x01\n" +
+	"\alimited\x18\t \x01(\bR\alimited\x12\x16\n" +
+	"\x06slowed\x18\n" +
+	" \x01(\bR\x06slowed\"\xb6\x01\n" +
 	"\aSegment\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
@@ -2601,7 +2676,7 @@ func file_salvor_v1_types_proto_rawDescGZIP() []byte {
 }
 
 var file_salvor_v1_types_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_salvor_v1_types_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_salvor_v1_types_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_salvor_v1_types_proto_goTypes = []any{
 	(CrawlState)(0),      // 0: salvor.v1.CrawlState
 	(ItemClass)(0),       // 1: salvor.v1.ItemClass
@@ -2617,34 +2692,35 @@ var file_salvor_v1_types_proto_goTypes = []any{
 	(*Offer)(nil),        // 11: salvor.v1.Offer
 	(*Lease)(nil),        // 12: salvor.v1.Lease
 	(*Extension)(nil),    // 13: salvor.v1.Extension
-	(*Slice)(nil),        // 14: salvor.v1.Slice
-	(*Entry)(nil),        // 15: salvor.v1.Entry
-	(*Robots)(nil),       // 16: salvor.v1.Robots
-	(*HostFeedback)(nil), // 17: salvor.v1.HostFeedback
-	(*Segment)(nil),      // 18: salvor.v1.Segment
-	(*HostKey)(nil),      // 19: salvor.v1.HostKey
-	(*Totals)(nil),       // 20: salvor.v1.Totals
-	(*TypeCount)(nil),    // 21: salvor.v1.TypeCount
-	(*CodeCount)(nil),    // 22: salvor.v1.CodeCount
-	(*ReasonCount)(nil),  // 23: salvor.v1.ReasonCount
-	(*Host)(nil),         // 24: salvor.v1.Host
-	(*HostGroup)(nil),    // 25: salvor.v1.HostGroup
-	(*GroupLimits)(nil),  // 26: salvor.v1.GroupLimits
-	(*Known)(nil),        // 27: salvor.v1.Known
-	(*Record)(nil),       // 28: salvor.v1.Record
+	(*Member)(nil),       // 14: salvor.v1.Member
+	(*Slice)(nil),        // 15: salvor.v1.Slice
+	(*Entry)(nil),        // 16: salvor.v1.Entry
+	(*Robots)(nil),       // 17: salvor.v1.Robots
+	(*HostFeedback)(nil), // 18: salvor.v1.HostFeedback
+	(*Segment)(nil),      // 19: salvor.v1.Segment
+	(*HostKey)(nil),      // 20: salvor.v1.HostKey
+	(*Totals)(nil),       // 21: salvor.v1.Totals
+	(*TypeCount)(nil),    // 22: salvor.v1.TypeCount
+	(*CodeCount)(nil),    // 23: salvor.v1.CodeCount
+	(*ReasonCount)(nil),  // 24: salvor.v1.ReasonCount
+	(*Host)(nil),         // 25: salvor.v1.Host
+	(*HostGroup)(nil),    // 26: salvor.v1.HostGroup
+	(*GroupLimits)(nil),  // 27: salvor.v1.GroupLimits
+	(*Known)(nil),        // 28: salvor.v1.Known
+	(*Record)(nil),       // 29: salvor.v1.Record
 }
 var file_salvor_v1_types_proto_depIdxs = []int32{
 	0,  // 0: salvor.v1.Crawl.state:type_name -> salvor.v1.CrawlState
 	1,  // 1: salvor.v1.Item.class:type_name -> salvor.v1.ItemClass
 	10, // 2: salvor.v1.Offer.item:type_name -> salvor.v1.Item
 	10, // 3: salvor.v1.Lease.items:type_name -> salvor.v1.Item
-	16, // 4: salvor.v1.Lease.robots:type_name -> salvor.v1.Robots
+	17, // 4: salvor.v1.Lease.robots:type_name -> salvor.v1.Robots
 	3,  // 5: salvor.v1.Entry.verb:type_name -> salvor.v1.Verb
 	4,  // 6: salvor.v1.Entry.outcome:type_name -> salvor.v1.Outcome
 	5,  // 7: salvor.v1.Robots.status:type_name -> salvor.v1.RobotsStatus
 	6,  // 8: salvor.v1.Segment.state:type_name -> salvor.v1.SegmentState
 	4,  // 9: salvor.v1.ReasonCount.outcome:type_name -> salvor.v1.Outcome
-	20, // 10: salvor.v1.Host.totals:type_name -> salvor.v1.Totals
+	21, // 10: salvor.v1.Host.totals:type_name -> salvor.v1.Totals
 	10, // 11: salvor.v1.Known.item:type_name -> salvor.v1.Item
 	7,  // 12: salvor.v1.Known.state:type_name -> salvor.v1.ItemState
 	4,  // 13: salvor.v1.Known.outcome:type_name -> salvor.v1.Outcome
@@ -2666,7 +2742,7 @@ func file_salvor_v1_types_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_salvor_v1_types_proto_rawDesc), len(file_salvor_v1_types_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   21,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

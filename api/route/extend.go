@@ -124,6 +124,9 @@ func add(all api.Renewal, g int, r api.Renewal) api.Renewal {
 	for _, x := range r.Granted {
 		all.Granted = append(all.Granted, api.Extension{Lease: outer(g, x.Lease), Pace: x.Pace})
 	}
+	for _, x := range r.Merged {
+		all.Merged = append(all.Merged, api.Member{Lease: outer(g, x.Lease), Group: x.Group})
+	}
 	for _, id := range r.Lost {
 		all.Lost = append(all.Lost, outer(g, id))
 	}

@@ -87,6 +87,7 @@ func TestExtendTells(t *testing.T) {
 			want := api.Renewal{}
 			for _, id := range step.held {
 				want.Granted = append(want.Granted, api.Extension{Lease: id, Pace: 1})
+				want.Merged = append(want.Merged, api.Member{Lease: id, Group: "cdn"})
 				want.Recalled = append(want.Recalled, api.Slice{Lease: id, Items: 4})
 			}
 			if d := cmp.Diff(want, got, cmpopts.IgnoreFields(want, "Struck"), cmpopts.EquateEmpty()); d != "" {

@@ -266,6 +266,7 @@ func (g *group) Extend(_ context.Context, c api.Call, h api.Holdings) (r api.Ren
 		if l := g.leases[x.Lease]; l != nil {
 			l.age = 0
 			r.Granted = append(r.Granted, x)
+			r.Merged = append(r.Merged, api.Member{Lease: x.Lease, Group: "cdn"})
 		} else {
 			r.Lost = append(r.Lost, x.Lease)
 		}

@@ -71,13 +71,14 @@ func getRobots(r *api.Robots, m *pb.Robots) error {
 
 func putLease(m *pb.Lease, l *api.Lease) {
 	m.Id, m.Crawl, m.Host, m.Pace, m.Ttl = uint64(l.ID), uint32(l.Crawl), l.Host, uint64(l.Pace), int64(l.TTL)
+	m.Group = l.Group
 	m.Items = putAll(l.Items, putItem)
 	m.Robots = putAll(l.Robots, putRobots)
 }
 
 func getLease(l *api.Lease, m *pb.Lease) (err error) {
 	*l = api.Lease{
-		ID: salvor.LeaseID(m.Id), Crawl: salvor.CrawlID(m.Crawl), Host: m.Host,
+		ID: salvor.LeaseID(m.Id), Crawl: salvor.CrawlID(m.Crawl), Host: m.Host, Group: m.Group,
 		Pace: salvor.Pace(m.Pace), TTL: time.Duration(m.Ttl),
 	}
 	if l.Robots, err = getAll(m.Robots, getRobots); err != nil {
@@ -110,6 +111,13 @@ func getExtension(e *api.Extension, m *pb.Extension) error {
 	return nil
 }
 
+func putMember(m *pb.Member, x *api.Member) { m.Lease, m.Group = uint64(x.Lease), x.Group }
+
+func getMember(x *api.Member, m *pb.Member) error {
+	*x = api.Member{Lease: salvor.LeaseID(m.Lease), Group: m.Group}
+	return nil
+}
+
 func putSlice(m *pb.Slice, s *api.Slice) { m.Lease, m.Items = uint64(s.Lease), int64(s.Items) }
 
 func getSlice(s *api.Slice, m *pb.Slice) error {
@@ -135,7 +143,7 @@ func getHoldings(m *pb.ExtendRequest) (h api.Holdings, err error) {
 
 func putRenewal(r *api.Renewal) *pb.ExtendResponse {
 	m := &pb.ExtendResponse{
-		Granted: putAll(r.Granted, putExtension), Recalled: putAll(r.Recalled, putSlice),
+		Granted: putAll(r.Granted, putExtension), Recalled: putAll(r.Recalled, putSlice), Merged: putAll(r.Merged, putMember),
 		Lost: enums(r.Lost, func(id salvor.LeaseID) uint64 { return uint64(id) }),
 	}
 	for i := range r.Struck {
@@ -154,6 +162,9 @@ func getRenewal(m *pb.ExtendResponse) (r api.Renewal, err error) {
 		r.Struck = append(r.Struck, key)
 	}
 	if r.Recalled, err = getAll(m.Recalled, getSlice); err != nil {
+		return r, err
+	}
+	if r.Merged, err = getAll(m.Merged, getMember); err != nil {
 		return r, err
 	}
 	r.Granted, err = getAll(m.Granted, getExtension)
@@ -191,13 +202,15 @@ func getSettlement(m *pb.SettleRequest) (s api.Settlement, err error) {
 
 func putFeedback(m *pb.HostFeedback, f *api.HostFeedback) {
 	m.Crawl, m.Host, m.Requests, m.Errors, m.Throttled = uint32(f.Crawl), f.Host, f.Requests, f.Errors, f.Throttled
-	m.Latency, m.RetryAfter, m.CrawlDelay, m.Limited = int64(f.Latency), f.RetryAfter, int64(f.CrawlDelay), f.Limited
+	m.Latency, m.RetryAfter, m.CrawlDelay = int64(f.Latency), f.RetryAfter, int64(f.CrawlDelay)
+	m.Limited, m.Slowed = f.Limited, f.Slowed
 }
 
 func getFeedback(f *api.HostFeedback, m *pb.HostFeedback) error {
 	*f = api.HostFeedback{
 		Crawl: salvor.CrawlID(m.Crawl), Host: m.Host, Requests: m.Requests, Errors: m.Errors, Throttled: m.Throttled,
-		Latency: time.Duration(m.Latency), RetryAfter: m.RetryAfter, CrawlDelay: time.Duration(m.CrawlDelay), Limited: m.Limited,
+		Latency: time.Duration(m.Latency), RetryAfter: m.RetryAfter, CrawlDelay: time.Duration(m.CrawlDelay),
+		Limited: m.Limited, Slowed: m.Slowed,
 	}
 	return nil
 }

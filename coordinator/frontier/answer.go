@@ -137,7 +137,9 @@ func (t *tx) getAnswer(r *reader) any {
 		}
 		return v
 	case ansRenewal:
-		return getRenewal(r)
+		v := getRenewal(r)
+		v.Merged = t.merged(v.Granted) // not kept: it may be another now
+		return v
 	case ansSettled:
 		return SettleResult{Accepted: int(r.uint()), Duplicate: int(r.uint()), Stale: int(r.uint())}
 	case ansReopened:

@@ -67,7 +67,7 @@ func (t *tx) grantHost(s *session, id salvor.LeaseID, g *GrantHost) (api.Lease, 
 const maxLeaseItems = 1000
 
 func (l *lease) answer() api.Lease {
-	return api.Lease{ID: l.id, Crawl: l.q.c.ID, Host: l.q.h.name, Pace: l.pace, TTL: salvor.LeaseTTL}
+	return api.Lease{ID: l.id, Crawl: l.q.c.ID, Host: l.q.h.name, Group: l.q.h.group.name, Pace: l.pace, TTL: salvor.LeaseTTL}
 }
 
 // leaseOf is a lease as the state has it now.

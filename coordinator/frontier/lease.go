@@ -105,11 +105,22 @@ func (t *tx) extend(c *Extend) (api.Renewal, error) {
 		t.touchLease(l)
 		r.Granted = append(r.Granted, api.Extension{Lease: l.id, Pace: l.pace})
 	}
+	r.Merged = t.merged(r.Granted)
 	if len(s.struck) > 0 {
 		r.Struck, s.struck = s.struck, nil
 		t.touchSession(s)
 	}
 	return r, nil
+}
+
+// merged are those leases whose hosts are merged now.
+func (t *tx) merged(leases []api.Extension) (list []api.Member) {
+	for _, x := range leases {
+		if l := t.m.leases[x.Lease]; l != nil && l.q.h.group.name != "" {
+			list = append(list, api.Member{Lease: x.Lease, Group: l.q.h.group.name})
+		}
+	}
+	return list
 }
 
 // allow is the pace a lease may go on with. While a budget is overdrawn each

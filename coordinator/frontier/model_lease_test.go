@@ -29,7 +29,7 @@ func (m *model) grant(g *Grant) ([]api.Lease, error) {
 		}
 		id := salvor.LeaseID(m.index<<16 | uint64(len(out)))
 		l := &mLease{session: g.Session, crawl: h.Crawl, host: h.Host, pace: pace, renewal: m.index}
-		a := api.Lease{ID: id, Crawl: h.Crawl, Host: h.Host, Pace: pace, TTL: salvor.LeaseTTL}
+		a := api.Lease{ID: id, Crawl: h.Crawl, Host: h.Host, Group: m.merged[h.Host], Pace: pace, TTL: salvor.LeaseTTL}
 		for _, k := range keys {
 			m.items[k].State, m.items[k].lease = api.StateLeased, id
 			l.keys = append(l.keys, k.key)
@@ -84,6 +84,7 @@ func (m *model) extend(e *Extend) (api.Renewal, error) {
 		l.renewal = m.index
 		r.Granted = append(r.Granted, api.Extension{Lease: x.Lease, Pace: l.pace})
 	}
+	r = m.regrouped(r)
 	r.Struck, s.struck = s.struck, nil
 	return r, nil
 }

@@ -142,6 +142,9 @@ func (m *model) again(result any) any {
 	if c, ok := result.(api.Crawl); ok {
 		return *m.crawls[c.ID]
 	}
+	if r, ok := result.(api.Renewal); ok {
+		return m.regrouped(r)
+	}
 	leases, ok := result.([]api.Lease)
 	if !ok {
 		return result
@@ -152,13 +155,24 @@ func (m *model) again(result any) any {
 		if x == nil {
 			continue
 		}
-		l.Pace, l.Items = x.pace, nil
+		l.Pace, l.Group, l.Items = x.pace, m.merged[x.host], nil
 		for _, k := range x.keys {
 			l.Items = append(l.Items, m.items[mKey{x.crawl, x.host, k}].Item)
 		}
 		now = append(now, l)
 	}
 	return now
+}
+
+// regrouped is a renewal with the groups of its leases as they are now.
+func (m *model) regrouped(r api.Renewal) api.Renewal {
+	r.Merged = nil
+	for _, x := range r.Granted {
+		if l := m.leases[x.Lease]; l != nil && m.merged[l.host] != "" {
+			r.Merged = append(r.Merged, api.Member{Lease: x.Lease, Group: m.merged[l.host]})
+		}
+	}
+	return r
 }
 
 func (m *model) run(env Envelope) (any, error) {

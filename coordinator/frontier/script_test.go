@@ -229,12 +229,12 @@ func (s *script) result(r any) string {
 		})
 	case []api.Lease:
 		return lines(r, func(l api.Lease) string {
-			return fmt.Sprintf("lease %s of %s at %v: %s%s", s.leaseText(l.ID), l.Host, perSecond(l.Pace), s.names(l.Items), robotsText(l.Robots))
+			return fmt.Sprintf("lease %s of %s%s at %v: %s%s", s.leaseText(l.ID), l.Host, groupText(l.Group), perSecond(l.Pace), s.names(l.Items), robotsText(l.Robots))
 		})
 	case api.Renewal:
 		var b strings.Builder
 		for _, x := range r.Granted {
-			fmt.Fprintf(&b, "lease %s at %v\n", s.leaseText(x.Lease), perSecond(x.Pace))
+			fmt.Fprintf(&b, "lease %s%s at %v\n", s.leaseText(x.Lease), groupText(groupOf(r, x.Lease)), perSecond(x.Pace))
 		}
 		for _, id := range r.Lost {
 			fmt.Fprintf(&b, "lost %s\n", s.leaseText(id))
@@ -305,4 +305,20 @@ func totalsText(t api.Totals) string {
 		fmt.Fprintf(&b, " captures=%d bytes=%d dups=%d late=%d", t.Captures, t.Bytes, t.Dups, t.Late)
 	}
 	return b.String()
+}
+
+func groupText(name string) string {
+	if name == "" {
+		return ""
+	}
+	return " in " + name
+}
+
+func groupOf(r api.Renewal, id salvor.LeaseID) string {
+	for _, x := range r.Merged {
+		if x.Lease == id {
+			return x.Group
+		}
+	}
+	return ""
 }
