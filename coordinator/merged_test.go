@@ -78,8 +78,8 @@ func (s *site) steward() (stop func()) {
 	return func() { cancel(); wait.Wait() }
 }
 
-// fetch is one session that starts pages of one of the hosts at the pace of its
-// lease, whatever the others do.
+// fetch is one session that starts pages of two of the hosts at the sum of the
+// paces of its leases, whatever the others do.
 func (s *site) fetch(until context.Context, n int) {
 	ctx := s.t.Context()
 	id, err := s.router.Register(ctx, fmt.Sprint("worker ", n))
@@ -87,7 +87,7 @@ func (s *site) fetch(until context.Context, n int) {
 	request, seen, extended := uint64(0), salvor.LeaseID(0), time.Now()
 	call := func() api.Call { request++; return api.Call{Session: id, Request: request} }
 	held, due := map[salvor.LeaseID]*crewLease{}, time.Time{}
-	others := slices.Delete(slices.Clone(s.hosts), n, n+1)
+	mine := []string{s.hosts[n], s.hosts[(n+1)%len(s.hosts)]}
 	for ; until.Err() == nil; time.Sleep(20 * time.Millisecond) {
 		now := time.Now()
 		if now.Sub(extended) >= salvor.ExtendEvery {
@@ -106,21 +106,36 @@ func (s *site) fetch(until context.Context, n int) {
 				l.Pace, l.at, next[x.Lease] = x.Pace, now, l
 			}
 			held = next
-		}
-		left := 0
-		for _, l := range held {
-			left += len(l.Items)
-			if len(l.Items) > 0 && l.Pace > 0 && now.Sub(l.at) < salvor.LeaseTTL && !now.Before(due) {
-				due = now.Add(l.Pace.Interval())
-				s.start(ctx, n, l, call())
+			if len(r.Merged) != len(r.Granted) {
+				s.t.Errorf("of %d leases of merged hosts only %d are said to be", len(r.Granted), len(r.Merged))
 			}
 		}
-		if left > 0 {
+		var sum salvor.Pace
+		var next *crewLease
+		not := slices.Clone(s.hosts)
+		not = slices.DeleteFunc(not, func(h string) bool { return slices.Contains(mine, h) })
+		for _, l := range held {
+			if len(l.Items) == 0 || now.Sub(l.at) >= salvor.LeaseTTL {
+				continue
+			}
+			not = append(not, l.Host)
+			if sum += l.Pace; l.Pace > 0 && (next == nil || len(l.Items) > len(next.Items)) {
+				next = l
+			}
+		}
+		if next != nil && !now.Before(due) {
+			due = now.Add(sum.Interval())
+			s.start(ctx, n, next, call())
+		}
+		if len(not) == len(s.hosts) {
 			continue
 		}
-		got, err := s.router.Lease(ctx, call(), api.Want{Crawl: s.crawl.ID, Hosts: 1, Items: 50, Not: others})
+		got, err := s.router.Lease(ctx, call(), api.Want{Crawl: s.crawl.ID, Hosts: 1, Items: 50, Not: not})
 		must(s.t, err)
 		for _, l := range got {
+			if l.Group != "cdn" {
+				s.t.Errorf("a lease of %q", l.Group)
+			}
 			held[l.ID] = &crewLease{l, now}
 			seen = max(seen, l.ID)
 		}

@@ -1,36 +1,46 @@
 package crawler
 
 import (
+	"slices"
 	"time"
 
 	"salvor"
-	"salvor/api"
 )
 
-// A brake holds a host's pace down from the moment it answered 429 or 503 until
-// the coordinator was told and gave its own answer: a lower pace. While the
-// coordinator is away, what the lease allows must not be used up.
+// A brake holds a purse's pace down from the moment a host answered 429 or 503
+// until the coordinator was told and gave its own
+// answer: a lower pace. While the coordinator is away, what the lease allows must
+// not be used up.
 type brake struct {
-	cuts uint      // halvings
-	at   time.Time // of the last
-	told bool      // the coordinator knows of it
+	keep    float64   // what is left of the pace; 0 all of it
+	at      time.Time // of the last cut
+	refused time.Time // of the last for a refusal
+	told    bool      // the coordinator knows of it
 }
 
 const (
-	// brakeFrom is where an unlimited pace begins to be halved.
+	forRefusal = 0.5
+	leastKept  = 1.0 / 1024
+	// brakeFrom is where an unlimited pace begins to be cut.
 	brakeFrom = salvor.Pace(2000)
-	mostCuts  = 10
 )
 
 // slow is what the brake leaves of a pace.
 func (b *brake) slow(p salvor.Pace) salvor.Pace {
-	if b.cuts == 0 || p == 0 {
+	if b.keep == 0 || p == 0 {
 		return p
 	}
 	if p >= salvor.Unlimited {
 		p = brakeFrom
 	}
-	return max(p>>b.cuts, 1)
+	return max(salvor.Pace(float64(p)*b.keep), 1)
+}
+
+func (b *brake) cut(by float64, at time.Time) {
+	if b.keep == 0 {
+		b.keep = 1
+	}
+	b.keep, b.at, b.told = max(b.keep*by, leastKept), at, false
 }
 
 // release lets go once an extend was answered that came after the report.
@@ -40,29 +50,42 @@ func (b *brake) release() {
 	}
 }
 
-// hitBrake halves an item's host's pace. What was under way when it was halved
-// last brings the same news, and halves nothing.
-func (s *schedule) hitBrake(x task) {
-	h, at := x.host, time.Now()
-	if !x.begun.After(h.brake.at) {
-		return
+// stricter is the brake of two purses that become one.
+func (b brake) stricter(o brake) brake {
+	if b.keep == 0 || o.keep == 0 {
+		if b.keep == 0 {
+			b = o
+		}
+		return b
 	}
-	h.brake = brake{cuts: min(h.brake.cuts+1, mostCuts), at: at}
-	h.repace()
-	if next := at.Add(h.interval()); next.After(h.next) {
-		h.next = next
-	}
-	s.park(h)
+	return brake{min(b.keep, o.keep), latest(b.at, o.at), latest(b.refused, o.refused), b.told && o.told}
 }
 
-// told notes which hosts' refusals the coordinator knows of; fs was taken at a
-// time.
-func (s *schedule) told(fs []api.HostFeedback, taken time.Time) {
+// refuse halves the pace of an item's purse. What was under way when it was
+// halved last brings the same news, and halves nothing.
+func (s *schedule) refuse(x task) {
+	p, at := x.host.purse, time.Now()
+	if !x.begun.After(p.brake.refused) {
+		return
+	}
+	p.brake.cut(forRefusal, at)
+	p.brake.refused = at
+	s.repace(p)
+	p.next = latest(p.next, at.Add(p.interval()))
+	s.park(p)
+}
+
+// told notes what the coordinator knows of: all that was there to report at a
+// time, but for what was taken back since.
+func (s *schedule) told(taken time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := range fs {
-		if h := s.hosts[fs[i].Host]; h != nil && fs[i].Throttled > 0 && !h.brake.at.After(taken) {
-			h.brake.told = true
+	s.purses(func(p *purse) {
+		if p.brake.keep > 0 && !p.brake.at.After(taken) && !slices.ContainsFunc(p.hosts, (*hostQueue).pressing) {
+			p.brake.told = true
 		}
-	}
+	})
 }
+
+// pressing reports whether a host asked for less and that is not reported yet.
+func (h *hostQueue) pressing() bool { return h.report.throttled > 0 }

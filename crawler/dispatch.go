@@ -35,25 +35,3 @@ func (s *schedule) dispatch(ctx context.Context, out chan<- task, room func() er
 		}
 	}
 }
-
-type readyHeap []*hostQueue
-
-func (r readyHeap) Len() int           { return len(r) }
-func (r readyHeap) Less(i, j int) bool { return r[i].start().Before(r[j].start()) }
-func (r readyHeap) Swap(i, j int) {
-	r[i], r[j] = r[j], r[i]
-	r[i].place, r[j].place = i, j
-}
-func (r *readyHeap) Push(x any) {
-	h := x.(*hostQueue)
-	h.place = len(*r)
-	*r = append(*r, h)
-}
-func (r *readyHeap) Pop() any {
-	old := *r
-	h := old[len(old)-1]
-	old[len(old)-1] = nil
-	*r = old[:len(old)-1]
-	h.place = -1
-	return h
-}

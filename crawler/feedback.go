@@ -50,16 +50,15 @@ func (s *schedule) observe(x task, v verdict, firstByte time.Duration) {
 		f.throttled++
 		s.urgent = true
 		kick(s.hands)
-		s.hitBrake(x)
+		s.refuse(x)
 		f.retryAfter = max(f.retryAfter, v.retryAfter)
 	case v.unanswered:
 		f.errors++
 	default:
 		f.latency(firstByte)
 	}
-	if until := time.UnixMilli(v.retryAfter); v.retryAfter > 0 && until.After(x.host.blocked) {
-		x.host.blocked = until
-		s.park(x.host)
+	if v.retryAfter > 0 {
+		s.block(x.host.purse, time.UnixMilli(v.retryAfter))
 	}
 }
 
@@ -78,11 +77,8 @@ func (s *schedule) slow(x task, d time.Duration) {
 	defer s.mu.Unlock()
 	h := x.host
 	h.report.crawlDelay = max(h.report.crawlDelay, d)
-	h.delay = max(h.delay, d)
-	if next := time.Now().Add(d); next.After(h.next) {
-		h.next = next
-		s.park(h)
-	}
+	h.purse.delay = max(h.purse.delay, d)
+	s.postpone(h.purse, time.Now().Add(d))
 }
 
 // reports takes every host's feedback.

@@ -30,15 +30,10 @@ func (s *schedule) holdings() api.Holdings {
 func (s *schedule) giveBack() {
 	late := time.Now().Add(salvor.LeaseTTL)
 	for _, h := range s.hosts {
-		if len(h.items) == 0 || !h.blocked.After(late) {
-			continue
+		if len(h.items) > 0 && h.purse.blocked.After(late) {
+			s.discard(h, func(task) bool { return true })
+			s.park(h.purse)
 		}
-		s.filter(h, func(x task) bool {
-			s.begin(x.lease)
-			s.drop(x)
-			return false
-		})
-		s.park(h)
 	}
 }
 
@@ -52,6 +47,7 @@ func (s *schedule) renewed(r api.Renewal, sent instant) (recalled []task) {
 			l.pace, l.granted = e.Pace, sent
 		}
 	}
+	s.regroup(r)
 	for _, id := range r.Lost {
 		s.lose(id)
 	}
@@ -59,13 +55,29 @@ func (s *schedule) renewed(r api.Renewal, sent instant) (recalled []task) {
 	for _, x := range r.Recalled {
 		recalled = append(recalled, s.recall(x)...)
 	}
-	for _, h := range s.hosts {
-		h.brake.release()
-		h.repace()
-		s.park(h)
-	}
+	s.purses(func(p *purse) {
+		p.brake.release()
+		s.repace(p)
+		s.park(p)
+	})
 	kick(s.wake)
 	return recalled
+}
+
+// regroup puts the hosts of what was granted where they belong now.
+func (s *schedule) regroup(r api.Renewal) {
+	if len(s.groups)+len(r.Merged) == 0 {
+		return
+	}
+	groups := make(map[salvor.LeaseID]string, len(r.Merged))
+	for _, m := range r.Merged {
+		groups[m.Lease] = m.Group
+	}
+	for _, e := range r.Granted {
+		if l := s.leases[e.Lease]; l != nil {
+			s.join(l.host, groups[e.Lease])
+		}
+	}
 }
 
 // recall takes those items of a lease out that would start last. They count as
@@ -75,7 +87,7 @@ func (s *schedule) recall(x api.Slice) (taken []task) {
 	if l == nil {
 		return nil
 	}
-	h := s.hosts[l.Host]
+	h := l.host
 	for i := len(h.items) - 1; i >= 0 && len(taken) < x.Items; i-- {
 		if h.items[i].lease == l {
 			taken = append(taken, h.items[i])
@@ -93,10 +105,11 @@ func (s *schedule) lose(id salvor.LeaseID) {
 	if l == nil {
 		return
 	}
-	h := s.hosts[l.Host]
+	h := l.host
 	s.end(h, l)
 	s.filter(h, func(x task) bool { return x.lease != l })
-	s.park(h)
+	s.repace(h.purse)
+	s.park(h.purse)
 }
 
 // strike removes items that somebody else settled meanwhile.
@@ -109,15 +122,21 @@ func (s *schedule) strike(keys []salvor.Key) {
 		gone[k] = true
 	}
 	for _, h := range s.hosts {
-		s.filter(h, func(x task) bool {
-			if gone[x.Key] {
-				s.begin(x.lease)
-				s.drop(x)
-			}
-			return !gone[x.Key]
-		})
-		s.park(h)
+		s.discard(h, func(x task) bool { return gone[x.Key] })
+		s.park(h.purse)
 	}
+}
+
+// discard ends those of a host's items that have not begun and are gone.
+func (s *schedule) discard(h *hostQueue, gone func(task) bool) {
+	s.filter(h, func(x task) bool {
+		if !gone(x) {
+			return true
+		}
+		s.begin(x.lease)
+		s.drop(x)
+		return false
+	})
 }
 
 func (s *schedule) filter(h *hostQueue, keep func(task) bool) {
@@ -133,11 +152,7 @@ func (s *schedule) clear() {
 	defer s.mu.Unlock()
 	s.dry = s.dry || s.todo > 0
 	for _, h := range s.hosts {
-		s.filter(h, func(x task) bool {
-			s.begin(x.lease)
-			s.drop(x)
-			return false
-		})
-		s.park(h)
+		s.discard(h, func(task) bool { return true })
+		s.park(h.purse)
 	}
 }

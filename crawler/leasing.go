@@ -3,7 +3,6 @@ package crawler
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"salvor"
@@ -139,7 +138,7 @@ func (w *Worker) report(ctx context.Context) error {
 	}); err != nil {
 		return stopped(ctx, err)
 	}
-	w.sched.told(fs, taken)
+	w.sched.told(taken)
 	return nil
 }
 
@@ -172,18 +171,9 @@ func (w *Worker) reportSoon(ctx context.Context) error {
 	case salvor.ClassOf(err) != salvor.Unavailable && limited.Err() == nil:
 		return stopped(ctx, err)
 	}
-	w.sched.told(except(fs, rest), taken)
 	w.sched.untold(rest)
+	w.sched.told(taken)
 	return nil
-}
-
-// except is a list without those in another.
-func except(fs, rest []api.HostFeedback) []api.HostFeedback {
-	left := map[string]bool{}
-	for i := range rest {
-		left[rest[i].Host] = true
-	}
-	return slices.DeleteFunc(slices.Clone(fs), func(f api.HostFeedback) bool { return left[f.Host] })
 }
 
 // maxHosts is how many hosts keep all connections busy.

@@ -81,7 +81,7 @@ func crowd(t *testing.T) {
 	}
 	s.clear()
 	for _, h := range s.hosts { // their rest is over
-		h.next = time.Time{}
+		h.purse.next = time.Time{}
 	}
 	s.reports(1)
 	if len(s.hosts) != 0 || len(s.leases) != 0 || s.todo != 0 || len(s.ready) != 0 {
@@ -119,7 +119,7 @@ func TestRestingHostsAreBounded(t *testing.T) {
 			break
 		}
 		s.add([]api.Lease{testLease(id, fmt.Sprintf("h%d.test", id), 1, 1)}, now())
-		s.hosts[fmt.Sprintf("h%d.test", id)].next = time.Now().Add(time.Minute)
+		s.hosts[fmt.Sprintf("h%d.test", id)].purse.next = time.Now().Add(time.Minute)
 	}
 	if n := len(s.hosts); n != 16*restingHosts {
 		t.Errorf("%d hosts are held", n)

@@ -38,7 +38,7 @@ func TestBlockedHostsTakeNoPlaces(t *testing.T) {
 			t.Errorf("wants %d hosts beside 4 that are busy", hosts)
 		}
 		for _, h := range s.hosts {
-			h.blocked = time.Now().Add(time.Hour)
+			h.purse.blocked = time.Now().Add(time.Hour)
 		}
 		if hosts, not := s.want(4, leaseItems); hosts != 4 || len(not) != 4 {
 			t.Errorf("wants %d hosts, and not %v", hosts, not)

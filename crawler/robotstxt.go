@@ -31,7 +31,7 @@ const (
 // once, each hop a capture of its own, because nothing else of the origin may
 // be fetched before.
 func (w *Worker) visitRobots(ctx context.Context, d *fetch.Driver, x task) error {
-	url, last := x.URL, time.Now()
+	url := x.URL
 	for hop := 0; ; hop++ {
 		next := ""
 		err := w.exchange(ctx, d, x, url, func(ctx context.Context, x task, c *fetch.Capture) error {
@@ -47,19 +47,17 @@ func (w *Worker) visitRobots(ctx context.Context, d *fetch.Driver, x task) error
 		if err != nil || next == "" {
 			return err
 		}
-		if !w.sched.live(x) { // each hop is a request of its own
+		wait, ok := w.sched.reserve(x)
+		if !ok || !w.sched.live(x) { // each hop is a request of its own
 			w.giveUp(x)
 			return nil
 		}
 		url = next
-		if wait := w.sched.interval(x) - time.Since(last); wait > 0 {
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-time.After(min(wait, salvor.LeaseTTL/2)):
-			}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(min(wait, salvor.LeaseTTL/2)):
 		}
-		last = time.Now()
 	}
 }
 

@@ -68,7 +68,7 @@ func TestRobotsAway(t *testing.T) {
 				if c.left > 0 {
 					w.c.Deadline = time.Now().Add(c.left)
 				}
-				x := task{Item: salvor.Item{Origin: "http://a.test", Class: salvor.ClassRobots}, host: &hostQueue{place: -1}}
+				x := task{Item: salvor.Item{Origin: "http://a.test", Class: salvor.ClassRobots}, host: newHost("a.test")}
 				w.asked.Store(x.Origin, time.Now().Add(-c.since))
 				v := verdict{status: 503, reason: "http-503", verb: api.VerbRetry}
 				if c.asked > 0 {

@@ -1,7 +1,6 @@
 package crawler
 
 import (
-	"container/heap"
 	"math"
 	"slices"
 	"sync"
@@ -13,7 +12,7 @@ import (
 )
 
 // A schedule holds what the session has leased and says what may start next:
-// every host at its pace, at most perOrigin exchanges with one origin, and
+// every budget group at its pace, at most perOrigin exchanges with one origin, and
 // nothing under a lease that is older than its time. It never starts anything
 // itself.
 type schedule struct {
@@ -25,6 +24,7 @@ type schedule struct {
 	mu      sync.Mutex
 	flying  int // exchanges under way
 	hosts   map[string]*hostQueue
+	groups  map[string]*purse // of merged hosts
 	leases  map[salvor.LeaseID]*lease
 	ready   readyHeap
 	seen    salvor.LeaseID
@@ -42,6 +42,7 @@ type schedule struct {
 // it are kept by its host.
 type lease struct {
 	api.Lease
+	host    *hostQueue
 	pace    salvor.Pace // as last granted
 	granted instant     // when the grant or extend that was answered was sent
 	total   int         // items
@@ -80,19 +81,16 @@ type task struct {
 
 // hostQueue is one host's leased items, in the order of its queue.
 type hostQueue struct {
-	name    string
-	items   []task
-	pace    salvor.Pace
-	next    time.Time // when the next request may start
-	blocked time.Time
-	flight  map[string]int // by origin
-	busy    int
-	place   int // in the heap; -1 outside
-	leases  []*lease
-	rules   map[string]*rules
-	report  feedback
-	delay   time.Duration // least distance of two starts: Crawl-delay
-	brake   brake
+	name   string
+	items  []task
+	flight map[string]int // by origin
+	busy   int
+	leases []*lease
+	rules  map[string]*rules
+	report feedback
+	purse  *purse // whose pace holds for it
+	alone  purse  // it, where the host is not merged
+	self   [1]*hostQueue
 }
 
 // rules are what an origin's robots.txt said.
@@ -108,6 +106,7 @@ func newSchedule(perOrigin int, agents []string) *schedule {
 		agents:    agents,
 		now:       now,
 		hosts:     map[string]*hostQueue{},
+		groups:    map[string]*purse{},
 		leases:    map[salvor.LeaseID]*lease{},
 		wake:      make(chan struct{}, 1),
 		hands:     make(chan struct{}, 1),
@@ -126,19 +125,20 @@ func (s *schedule) add(leases []api.Lease, sent instant) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, g := range leases {
-		l := &lease{Lease: g, pace: g.Pace, granted: sent, total: len(g.Items), open: len(g.Items)}
+		h := s.host(g.Host)
+		l := &lease{Lease: g, host: h, pace: g.Pace, granted: sent, total: len(g.Items), open: len(g.Items)}
 		l.Items, l.Robots = nil, nil
 		s.leases[g.ID] = l
 		s.seen = max(s.seen, g.ID)
-		h := s.host(g.Host)
 		h.leases = append(h.leases, l)
 		h.learn(g.Robots, s.agents)
 		for _, it := range g.Items {
 			h.items = append(h.items, task{Item: it, lease: l, host: h})
 		}
 		s.todo += len(g.Items)
-		h.repace()
-		s.park(h)
+		s.join(h, g.Group)
+		s.repace(h.purse)
+		s.park(h.purse)
 	}
 	kick(s.wake)
 }
@@ -153,9 +153,16 @@ func (s *schedule) idle() bool {
 func (s *schedule) host(name string) *hostQueue {
 	h := s.hosts[name]
 	if h == nil {
-		h = &hostQueue{name: name, place: -1}
+		h = newHost(name)
 		s.hosts[name] = h
 	}
+	return h
+}
+
+func newHost(name string) *hostQueue {
+	h := &hostQueue{name: name, alone: purse{place: -1}}
+	h.self[0] = h // beside it in memory: most hosts are alone
+	h.purse, h.alone.hosts = &h.alone, h.self[:]
 	return h
 }
 
@@ -165,32 +172,6 @@ func (h *hostQueue) learn(rs []api.Robots, agents []string) {
 			h.rules = map[string]*rules{}
 		}
 		h.rules[r.Origin] = &rules{status: r.Status, file: robots.Parse(r.Rules, agents...)}
-	}
-}
-
-// repace sums the paces of a host's live leases, and brakes. A lease that is
-// expired, or all of whose items were started, adds nothing.
-func (h *hostQueue) repace() {
-	h.pace = 0
-	for _, l := range h.leases {
-		if l.started < l.total {
-			h.pace = min(h.pace+l.pace, salvor.Unlimited)
-		}
-	}
-	h.pace = h.brake.slow(h.pace)
-}
-
-// park puts a host where it belongs: in the heap if one of its items could
-// start once its time has come.
-func (s *schedule) park(h *hostQueue) {
-	able := len(h.items) > 0 && h.pace > 0 && s.originFree(h) >= 0
-	switch {
-	case able && h.place < 0:
-		heap.Push(&s.ready, h)
-	case able:
-		heap.Fix(&s.ready, h.place)
-	case h.place >= 0:
-		heap.Remove(&s.ready, h.place)
 	}
 }
 
@@ -208,33 +189,44 @@ func (s *schedule) originFree(h *hostQueue) int {
 }
 
 // pick takes the next item that may start, or says how long to wait for one.
-// Items of expired leases are dropped: the coordinator has them again.
 func (s *schedule) pick() (task, bool, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := time.Now()
 	for !s.frozen && !s.stalled && s.flying < s.most && len(s.ready) > 0 {
-		h := s.ready[0]
-		if wait := h.start().Sub(t); wait > 0 {
+		p := s.ready[0]
+		if wait := p.start().Sub(t); wait > 0 {
 			return task{}, false, wait
 		}
-		i := s.originFree(h)
-		x := h.items[i]
-		h.take(i)
-		s.todo--
-		s.begin(x.lease)
-		if s.expired(x.lease) {
-			s.drop(x)
-			s.park(h)
+		if s.lapse(p) {
 			continue
 		}
-		h.launch(x.Origin)
-		s.flying++
-		x.begun = t
-		s.step(h, t)
-		return x, true, 0
+		return s.begun(p, t), true, 0
 	}
 	return task{}, false, time.Second
+}
+
+// begun is the item that starts now, of a purse that has one.
+func (s *schedule) begun(p *purse, t time.Time) task {
+	n, i, _ := s.choose(p)
+	p.turn = n + 1
+	h := p.hosts[n]
+	x := h.items[i]
+	h.take(i)
+	s.todo--
+	s.begin(x.lease)
+	h.launch(x.Origin)
+	s.flying++
+	x.begun = t
+	p.step(t)
+	if len(h.items) > 0 {
+		h.report.limited = h.report.limited || p.pace < salvor.Unlimited
+	} else {
+		s.repace(p)
+		kick(s.hands)
+	}
+	s.park(p)
+	return x
 }
 
 // launch and land count the exchanges under way. Most hosts have none: of a
@@ -271,17 +263,6 @@ func (s *schedule) spent() bool {
 	return dry
 }
 
-func (h *hostQueue) start() time.Time {
-	if h.blocked.After(h.next) {
-		return h.blocked
-	}
-	return h.next
-}
-
-// interval is the distance of two starts. A Crawl-delay holds before the
-// coordinator knows of it.
-func (h *hostQueue) interval() time.Duration { return max(h.pace.Interval(), h.delay) }
-
 func (h *hostQueue) take(i int) {
 	if i == 0 {
 		h.items[0] = task{}
@@ -291,21 +272,6 @@ func (h *hostQueue) take(i int) {
 	h.items = append(h.items[:i], h.items[i+1:]...)
 }
 
-// step moves a host past one start at t.
-func (s *schedule) step(h *hostQueue, t time.Time) {
-	if t.After(h.next) {
-		h.next = t
-	}
-	h.next = h.next.Add(h.interval())
-	if len(h.items) > 0 {
-		h.report.limited = h.report.limited || h.pace < salvor.Unlimited
-	} else {
-		h.repace()
-		kick(s.hands)
-	}
-	s.park(h)
-}
-
 // live reports whether an item's lease still allows a start.
 func (s *schedule) live(x task) bool {
 	s.mu.Lock()
@@ -313,14 +279,13 @@ func (s *schedule) live(x task) bool {
 	return s.leases[x.lease.ID] == x.lease && !s.expired(x.lease)
 }
 
-// launched corrects a host's next start when handing the item over took time,
-// so that two starts never come closer than the pace allows.
+// launched corrects the next start when handing the item over took time, so
+// that two starts never come closer than the pace allows.
 func (s *schedule) launched(x task) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if soonest := time.Now().Add(x.host.interval()); soonest.After(x.host.next) && x.host.interval() > 0 {
-		x.host.next = soonest
-		s.park(x.host)
+	if p := x.host.purse; p.interval() > 0 {
+		s.postpone(p, time.Now().Add(p.interval()))
 	}
 }
 
@@ -331,7 +296,7 @@ func (s *schedule) landed(x task) {
 	h := x.host
 	h.land(x.Origin)
 	s.flying--
-	s.park(h)
+	s.park(h.purse)
 	s.forget(h)
 	kick(s.wake)
 }
@@ -354,7 +319,7 @@ func (s *schedule) drop(x task) {
 	}
 	if _, ok := s.leases[x.lease.ID]; ok {
 		s.end(x.host, x.lease)
-		x.host.repace()
+		s.repace(x.host.purse)
 		kick(s.hands)
 	}
 	s.forget(x.host)
@@ -366,12 +331,16 @@ func (s *schedule) end(h *hostQueue, l *lease) {
 	h.leases = slices.DeleteFunc(h.leases, func(o *lease) bool { return o == l })
 }
 
-// forget drops a host that nothing hangs on any more. It stays until its next
-// start would be due, so that a new lease cannot come too close to the last.
+// forget drops a host that nothing hangs on any more. The last of its purse
+// stays until the next start would be due, so that a new lease cannot come too
+// close to the last.
 func (s *schedule) forget(h *hostQueue) {
 	idle := len(h.leases) == 0 && h.busy == 0 && len(h.items) == 0 && h.report.empty()
-	if idle && time.Now().After(h.start()) && s.hosts[h.name] == h {
+	idle = idle && h.purse.brake.keep == 0 // else it waits to be released
+	rested := len(h.purse.hosts) > 1 || time.Now().After(h.purse.start())
+	if idle && rested && s.hosts[h.name] == h {
 		delete(s.hosts, h.name)
+		s.leave(h.purse, h)
 	}
 }
 
@@ -380,11 +349,4 @@ func (s *schedule) rulesFor(x task) *rules {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return x.host.rules[x.Origin]
-}
-
-// interval is the distance of two starts on an item's host.
-func (s *schedule) interval(x task) time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return x.host.interval()
 }

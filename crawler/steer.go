@@ -43,9 +43,7 @@ func (s *schedule) setPerOrigin(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.perOrigin = n
-	for _, h := range s.hosts {
-		s.park(h)
-	}
+	s.purses(s.park)
 	kick(s.wake)
 }
 
@@ -71,11 +69,16 @@ func (s *schedule) want(limit, items int) (hosts int, not []string) {
 		return 0, nil
 	}
 	busy, rested := 0, time.Now().Add(soon)
+	counted := map[*purse]bool{} // merged hosts that wait for each other are busy as one
 	for _, h := range s.hosts {
-		if len(h.items) > items/2 || (len(h.items) > 0 && h.pace < salvor.Unlimited) {
+		p := h.purse
+		if len(h.items) > items/2 || (len(h.items) > 0 && p.pace < salvor.Unlimited) {
 			not = append(not, h.name)
-			if h.pace > 0 && h.start().Before(rested) {
+			if p.pace > 0 && p.start().Before(rested) && !counted[p] {
 				busy++
+				if p.name != "" && p.pace < salvor.Unlimited {
+					counted[p] = true
+				}
 			}
 		}
 	}
