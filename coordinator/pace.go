@@ -161,13 +161,16 @@ func (p *pace) judge(f api.HostFeedback, ceiling salvor.Pace, wall int64) verdic
 	case f.Errors > 0 && p.errors > 1.5 && p.share() > badShare:
 		return failing
 	// Where the operator lifted the ceiling, latency is the operator's wish.
-	case ceiling < salvor.Unlimited && f.Latency > 0 && p.latency > 2*max(p.base, leastBase):
+	case ceiling < salvor.Unlimited && (f.Slowed || f.Latency > 0 && p.slow()):
 		return slower
 	case p.share() >= goodShare:
 		return unwell
 	}
 	return fine
 }
+
+// slow reports whether answers take much longer than they used to.
+func (p *pace) slow() bool { return p.latency > 2*max(p.base, leastBase) }
 
 // obeyDelay lowers the ceiling for a Crawl-delay unless the operator gave this
 // host one of its own. It returns the ceiling that holds.
@@ -306,6 +309,9 @@ func (p *pace) block(t moment, v verdict, retryAfter int64, chance float64) time
 func (p *pace) why(v verdict) string {
 	switch v {
 	case slower:
+		if !p.slow() { // a session compares with what its own answers took
+			return "answers to a worker take twice as long as before"
+		}
 		return fmt.Sprintf("answers take %s instead of %s", p.latency.Round(time.Millisecond), p.base.Round(time.Millisecond))
 	case failing:
 		return fmt.Sprintf("%.0f of the last %.0f requests timed out or were cut off", p.errors, p.requests)

@@ -125,6 +125,8 @@ func (b *bench) line(t *testing.T, words []string) string {
 			f.RetryAfter = b.began.Add(now + in).UnixMilli()
 		case "limited":
 			f.Limited = true
+		case "slowed":
+			f.Slowed = true
 		default:
 			t.Fatalf("unknown word %q", w)
 		}
@@ -218,6 +220,7 @@ func FuzzPace(f *testing.F) {
 			if script[3]&2 != 0 {
 				rep.RetryAfter = b.began.Add(b.now + time.Duration(script[0])*time.Hour).UnixMilli()
 			}
+			rep.Slowed = script[3]&8 != 0
 			if script[3]&4 != 0 {
 				rep.CrawlDelay = time.Duration(script[0]) * time.Second
 			}

@@ -7,8 +7,8 @@ import (
 	"salvor"
 )
 
-// A brake holds a purse's pace down from the moment a host answered 429 or 503
-// until the coordinator was told and gave its own
+// A brake holds a purse's pace down from the moment a host answered 429 or 503,
+// or much slower than before, until the coordinator was told and gave its own
 // answer: a lower pace. While the coordinator is away, what the lease allows must
 // not be used up.
 type brake struct {
@@ -19,8 +19,9 @@ type brake struct {
 }
 
 const (
-	forRefusal = 0.5
-	leastKept  = 1.0 / 1024
+	forRefusal  = 0.5
+	forSlowness = 0.8
+	leastKept   = 1.0 / 1024
 	// brakeFrom is where an unlimited pace begins to be cut.
 	brakeFrom = salvor.Pace(2000)
 )
@@ -75,6 +76,44 @@ func (s *schedule) refuse(x task) {
 	s.park(p)
 }
 
+// answered notes how long an answer took. Where answers take much longer than
+// before, it cuts the pace of the item's purse a little. A pace without limit is
+// the operator's wish, and there what waits for us is what we asked for at once;
+// while this machine itself is late, it says nothing about the host.
+func (s *schedule) answered(x task, took time.Duration) {
+	p, at := x.host.purse, time.Now()
+	if p.pace >= salvor.Unlimited || x.begun.Before(s.late.Add(lateFor)) {
+		return
+	}
+	if p.gauge == nil {
+		p.gauge = &gauge{}
+	}
+	if !p.gauge.add(at, x.begun, took) {
+		return
+	}
+	x.host.report.slowed = true
+	p.brake.cut(forSlowness, at)
+	s.repace(p)
+	s.park(p)
+}
+
+const (
+	// tooLate is by how much a start must be late for this machine to be
+	// overloaded, and lateFor how long that is held against what it measures.
+	tooLate = 20 * time.Millisecond
+	lateFor = time.Second
+)
+
+// delayed notes how much later than it was due something was done here.
+func (s *schedule) delayed(by time.Duration) {
+	if by < tooLate {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.late = time.Now()
+}
+
 // told notes what the coordinator knows of: all that was there to report at a
 // time, but for what was taken back since.
 func (s *schedule) told(taken time.Time) {
@@ -88,4 +127,4 @@ func (s *schedule) told(taken time.Time) {
 }
 
 // pressing reports whether a host asked for less and that is not reported yet.
-func (h *hostQueue) pressing() bool { return h.report.throttled > 0 }
+func (h *hostQueue) pressing() bool { return h.report.throttled > 0 || h.report.slowed }

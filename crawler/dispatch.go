@@ -18,11 +18,13 @@ func (s *schedule) dispatch(ctx context.Context, out chan<- task, room func() er
 		x, ok, wait := s.pick()
 		if !ok {
 			timer.Reset(wait)
+			due := time.Now().Add(wait)
 			select {
 			case <-ctx.Done():
 				return
 			case <-s.wake:
 			case <-timer.C:
+				s.delayed(time.Since(due))
 			}
 			continue
 		}
@@ -32,6 +34,7 @@ func (s *schedule) dispatch(ctx context.Context, out chan<- task, room func() er
 			return
 		case out <- x:
 			s.launched(x)
+			s.delayed(time.Since(x.begun))
 		}
 	}
 }

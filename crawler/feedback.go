@@ -14,7 +14,7 @@ type feedback struct {
 	latencies                   []time.Duration // at most maxLatencies, the newest
 	retryAfter                  int64
 	crawlDelay                  time.Duration
-	limited                     bool
+	limited, slowed             bool
 }
 
 const maxLatencies = 64
@@ -56,6 +56,7 @@ func (s *schedule) observe(x task, v verdict, firstByte time.Duration) {
 		f.errors++
 	default:
 		f.latency(firstByte)
+		s.answered(x, firstByte)
 	}
 	if v.retryAfter > 0 {
 		s.block(x.host.purse, time.UnixMilli(v.retryAfter))
@@ -94,7 +95,7 @@ func (s *schedule) reports(crawl salvor.CrawlID) []api.HostFeedback {
 		}
 		out = append(out, api.HostFeedback{
 			Crawl: crawl, Host: h.name, Requests: f.requests, Errors: f.errors, Throttled: f.throttled,
-			Latency: f.median(), RetryAfter: f.retryAfter, CrawlDelay: f.crawlDelay, Limited: f.limited,
+			Latency: f.median(), RetryAfter: f.retryAfter, CrawlDelay: f.crawlDelay, Limited: f.limited, Slowed: f.slowed,
 		})
 		h.report = feedback{}
 		s.forget(h)
@@ -113,6 +114,6 @@ func (s *schedule) untold(fs []api.HostFeedback) {
 			f.latencies = append(f.latencies, x.Latency)
 		}
 		f.retryAfter, f.crawlDelay = max(f.retryAfter, x.RetryAfter), max(f.crawlDelay, x.CrawlDelay)
-		f.limited = f.limited || x.Limited
+		f.limited, f.slowed = f.limited || x.Limited, f.slowed || x.Slowed
 	}
 }

@@ -20,7 +20,8 @@ type purse struct {
 	blocked time.Time
 	delay   time.Duration // least distance of two starts: Crawl-delay
 	brake   brake
-	place   int // in the heap; -1 outside
+	gauge   *gauge // nil until there was an answer to be judged
+	place   int    // in the heap; -1 outside
 }
 
 // join puts a host in the purse of a group, "" its own. Whatever holds for one

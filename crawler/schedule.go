@@ -28,11 +28,12 @@ type schedule struct {
 	leases  map[salvor.LeaseID]*lease
 	ready   readyHeap
 	seen    salvor.LeaseID
-	todo    int  // items not started, over all hosts
-	dry     bool // a lease's last item started since the last extend
-	urgent  bool // a host asked for less since the last report
-	frozen  bool // pause: nothing starts
-	stalled bool // nor while the spool is full
+	todo    int       // items not started, over all hosts
+	dry     bool      // a lease's last item started since the last extend
+	urgent  bool      // a host asked for less since the last report
+	frozen  bool      // pause: nothing starts
+	stalled bool      // nor while the spool is full
+	late    time.Time // when this machine was last overloaded
 
 	wake  chan struct{} // something may have become startable
 	hands chan struct{} // a host ran out of items: ask for more
