@@ -17,7 +17,7 @@ func (g *Group) divide(c api.Call, h *api.Holdings) (recalled []api.Slice, err e
 	}
 	defer done()
 	g.demand.told(g.clock.Now(), c.Session, c.Request)
-	v := division{g: g, c: c, left: map[string]salvor.Pace{}, unstarted: map[salvor.LeaseID]int{}}
+	v := division{g: g, c: c, course: g.heading(), left: map[string]salvor.Pace{}, unstarted: map[salvor.LeaseID]int{}}
 	for _, s := range h.Unstarted {
 		v.unstarted[s.Lease] = s.Items
 	}
@@ -38,6 +38,7 @@ func (g *Group) divide(c api.Call, h *api.Holdings) (recalled []api.Slice, err e
 type division struct {
 	g         *Group
 	c         api.Call
+	course    *course
 	left      map[string]salvor.Pace // by purse, not taken by this extend yet
 	unstarted map[salvor.LeaseID]int
 	cuts      []cut
@@ -56,15 +57,17 @@ func (v *division) lease(x api.Extension, r frontier.LeaseRoom) salvor.Pace {
 			}
 		}
 	}
-	if x.Pace == 0 || r.Budget >= salvor.Unlimited {
+	most := v.course.pace(now, frontier.HostOf{Crawl: r.Crawl, Host: r.Host})
+	if x.Pace == 0 || min(r.Budget, most) >= salvor.Unlimited {
 		return x.Pace
 	}
-	return v.pace(x, r, idle)
+	return v.pace(x, r, idle, most)
 }
 
 // pace is a lease's share of a budget. What it gains was free, and is known to
-// be; what it loses is free once its holder knows.
-func (v *division) pace(x api.Extension, r frontier.LeaseRoom, idle int) salvor.Pace {
+// be; what it loses is free once its holder knows. most is what the planner gives
+// the host.
+func (v *division) pace(x api.Extension, r frontier.LeaseRoom, idle int, most salvor.Pace) salvor.Pace {
 	d, now := &v.g.demand, v.g.clock.Now()
 	sharers := r.Leases + idle + d.waiting(now, r.Purse, v.c.Session)
 	if r.Pace == 0 {
@@ -72,7 +75,11 @@ func (v *division) pace(x api.Extension, r frontier.LeaseRoom, idle int) salvor.
 	}
 	want := x.Pace
 	if sharers > 1 {
-		want = min(want, share(r.Budget, sharers))
+		want = min(want, share(min(r.Budget, most), sharers))
+	}
+	want = min(want, most)
+	if r.Budget >= salvor.Unlimited {
+		return want // nothing of it is booked
 	}
 	left, ok := v.left[r.Purse]
 	if !ok {

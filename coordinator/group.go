@@ -103,6 +103,7 @@ type Group struct {
 
 	mu     sync.Mutex
 	reign  *reign // this node's leadership; nil while it does not lead
+	course *course
 	fatal  error
 	change chan struct{} // closed and replaced when reign or fatal change
 

@@ -87,8 +87,8 @@ func (g *Group) pick(s salvor.SessionID, w api.Want) ([]frontier.GrantHost, erro
 		enough[h] = true
 	}
 	now := g.clock.Now()
-	// The hosts a session has enough of are ready too, hence the longer list.
-	free, booked := m.Ready(frontier.Search{Crawl: w.Crawl, Now: g.now(), Limit: w.Hosts + len(w.Not)})
+	course := g.heading()
+	free, booked := g.candidates(m, course, w)
 	sharers := g.demand.asking(now, w.Crawl)
 	if len(free) >= w.Hosts {
 		sharers = 1 // there is enough for everybody
@@ -105,7 +105,8 @@ func (g *Group) pick(s salvor.SessionID, w api.Want) ([]frontier.GrantHost, erro
 		if before, ok := taken[h.Purse]; ok {
 			h.Free, h.Leases = before.Free, before.Leases
 		}
-		x, ok := g.portion(now, s, w, h, sharers)
+		most := course.pace(now, frontier.HostOf{Crawl: h.Crawl, Host: h.Host})
+		x, ok := g.portion(now, s, w, h, sharers, most)
 		if !ok {
 			booked = append(booked, h)
 			continue
@@ -133,11 +134,15 @@ func passed(booked []frontier.ReadyHost, enough map[string]bool) (purses []strin
 // portion is what a session gets of a host: its share of the pace among those
 // who have some or wait for it, and a slice of the queue. It is false for
 // crumbs: what a growing budget leaves beside the leases that are out is theirs
-// at the next extend, not another lease.
-func (g *Group) portion(now time.Time, s salvor.SessionID, w api.Want, h frontier.ReadyHost, sharers int) (x frontier.GrantHost, ok bool) {
+// at the next extend, not another lease. Of what the planner gives the host, most,
+// it is true too.
+func (g *Group) portion(now time.Time, s salvor.SessionID, w api.Want, h frontier.ReadyHost, sharers int, most salvor.Pace) (x frontier.GrantHost, ok bool) {
 	x = frontier.GrantHost{Crawl: h.Crawl, Host: h.Host, Pace: h.Free}
-	if h.Budget < salvor.Unlimited {
-		mine := share(h.Budget, h.Leases+1+g.demand.waiting(now, h.Purse, s))
+	if budget := min(h.Budget, most); budget < salvor.Unlimited {
+		mine := share(budget, h.Leases+1+g.demand.waiting(now, h.Purse, s))
+		if most < h.Budget { // nothing of it is booked: each lease has an equal part
+			h.Free = min(h.Free, most-min(most, salvor.Pace(h.Leases)*mine))
+		}
 		x.Pace = min(mine, h.Free)
 		if h.Leases > 0 { // else whoever had some of it is gone
 			x.Pace = min(mine, h.Free-min(h.Free, g.demand.reserved(now, h.Purse)))

@@ -100,6 +100,12 @@ type ReadyHost struct {
 	Robots bool        // only robots items are given
 }
 
+// HostOf names a host of a crawl.
+type HostOf struct {
+	Crawl salvor.CrawlID
+	Host  string
+}
+
 // LeaseInfo is a lease as its expiry needs it.
 type LeaseInfo struct {
 	ID      salvor.LeaseID

@@ -43,6 +43,32 @@ func (m *Machine) Ready(s Search) (free, booked []ReadyHost) {
 	return free, booked
 }
 
+// ReadyOf is Ready for the hosts that are given, in their order.
+func (m *Machine) ReadyOf(s Search, hosts []HostOf) (free, booked []ReadyHost) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	for _, k := range hosts {
+		c, h := m.crawls[k.Crawl], m.hosts[k.Host]
+		if s.full(free) {
+			break
+		}
+		if c == nil || h == nil || c.State != salvor.CrawlRunning || s.Crawl != 0 && s.Crawl != k.Crawl {
+			continue
+		}
+		q := c.queues[h.num]
+		if q == nil || q.ready < 0 {
+			continue
+		}
+		switch r, ok := q.grantable(s.Now); {
+		case ok && r.Free > 0:
+			free = append(free, r)
+		case ok && !s.full(booked):
+			booked = append(booked, r)
+		}
+	}
+	return free, booked
+}
+
 func (s *Search) full(list []ReadyHost) bool { return s.Limit > 0 && len(list) >= s.Limit }
 
 // searched are the crawls of a search that may have work, a different one first
@@ -77,6 +103,7 @@ func (q *queue) grantable(now int64) (r ReadyHost, ok bool) {
 // LeaseRoom is a lease and what its host has for it.
 type LeaseRoom struct {
 	Crawl  salvor.CrawlID
+	Host   string
 	Ready  bool        // a grant could name its host
 	Pace   salvor.Pace // of the lease
 	Purse  string      // as in ReadyHost
@@ -93,7 +120,7 @@ func (m *Machine) Rooms(now int64, s salvor.SessionID, held []api.Extension, f f
 		if l := m.leases[x.Lease]; l != nil && l.s.id == s {
 			budget := l.q.h.budget(l.q.c)
 			f(i, LeaseRoom{
-				Crawl: l.q.c.ID, Purse: l.q.h.purse(), Ready: l.q.c.State == salvor.CrawlRunning && l.q.h.blocked <= now,
+				Crawl: l.q.c.ID, Host: l.q.h.name, Purse: l.q.h.purse(), Ready: l.q.c.State == salvor.CrawlRunning && l.q.h.blocked <= now,
 				Pace: l.pace, Budget: budget, Free: l.q.h.free(budget), Leases: l.q.h.paced,
 			})
 		}
