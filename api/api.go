@@ -350,6 +350,14 @@ type Host struct {
 	Blocked int64 // Unix ms until which nothing is granted; 0 not
 	Note    string
 	Group   string // of merged hosts, whose budget it is; "" the host's own
+	// Bands are its queued items, first those that are granted first.
+	Bands []BandCount
+}
+
+// BandCount is how many items of a band are queued.
+type BandCount struct {
+	Band   salvor.Band
+	Queued int64
 }
 
 // HostGroup is a budget group of several hosts: what they share a rate, a

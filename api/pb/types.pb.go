@@ -1953,6 +1953,7 @@ type Host struct {
 	Blocked       int64                  `protobuf:"varint,6,opt,name=blocked,proto3" json:"blocked,omitempty"`
 	Note          string                 `protobuf:"bytes,7,opt,name=note,proto3" json:"note,omitempty"`
 	Group         string                 `protobuf:"bytes,8,opt,name=group,proto3" json:"group,omitempty"`
+	Bands         []*BandCount           `protobuf:"bytes,9,rep,name=bands,proto3" json:"bands,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2043,6 +2044,66 @@ func (x *Host) GetGroup() string {
 	return ""
 }
 
+func (x *Host) GetBands() []*BandCount {
+	if x != nil {
+		return x.Bands
+	}
+	return nil
+}
+
+// BandCount is how many items of a band are queued.
+type BandCount struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Band          uint32                 `protobuf:"varint,1,opt,name=band,proto3" json:"band,omitempty"`
+	Queued        int64                  `protobuf:"varint,2,opt,name=queued,proto3" json:"queued,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BandCount) Reset() {
+	*x = BandCount{}
+	mi := &file_salvor_v1_types_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BandCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BandCount) ProtoMessage() {}
+
+func (x *BandCount) ProtoReflect() protoreflect.Message {
+	mi := &file_salvor_v1_types_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BandCount.ProtoReflect.Descriptor instead.
+func (*BandCount) Descriptor() ([]byte, []int) {
+	return file_salvor_v1_types_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *BandCount) GetBand() uint32 {
+	if x != nil {
+		return x.Band
+	}
+	return 0
+}
+
+func (x *BandCount) GetQueued() int64 {
+	if x != nil {
+		return x.Queued
+	}
+	return 0
+}
+
 // HostGroup is a budget group of several hosts.
 type HostGroup struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2061,7 +2122,7 @@ type HostGroup struct {
 
 func (x *HostGroup) Reset() {
 	*x = HostGroup{}
-	mi := &file_salvor_v1_types_proto_msgTypes[18]
+	mi := &file_salvor_v1_types_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2073,7 +2134,7 @@ func (x *HostGroup) String() string {
 func (*HostGroup) ProtoMessage() {}
 
 func (x *HostGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_types_proto_msgTypes[18]
+	mi := &file_salvor_v1_types_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2086,7 +2147,7 @@ func (x *HostGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostGroup.ProtoReflect.Descriptor instead.
 func (*HostGroup) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_types_proto_rawDescGZIP(), []int{18}
+	return file_salvor_v1_types_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *HostGroup) GetName() string {
@@ -2167,7 +2228,7 @@ type GroupLimits struct {
 
 func (x *GroupLimits) Reset() {
 	*x = GroupLimits{}
-	mi := &file_salvor_v1_types_proto_msgTypes[19]
+	mi := &file_salvor_v1_types_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2179,7 +2240,7 @@ func (x *GroupLimits) String() string {
 func (*GroupLimits) ProtoMessage() {}
 
 func (x *GroupLimits) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_types_proto_msgTypes[19]
+	mi := &file_salvor_v1_types_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2192,7 +2253,7 @@ func (x *GroupLimits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupLimits.ProtoReflect.Descriptor instead.
 func (*GroupLimits) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_types_proto_rawDescGZIP(), []int{19}
+	return file_salvor_v1_types_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GroupLimits) GetName() string {
@@ -2256,7 +2317,7 @@ type Known struct {
 
 func (x *Known) Reset() {
 	*x = Known{}
-	mi := &file_salvor_v1_types_proto_msgTypes[20]
+	mi := &file_salvor_v1_types_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2268,7 +2329,7 @@ func (x *Known) String() string {
 func (*Known) ProtoMessage() {}
 
 func (x *Known) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_types_proto_msgTypes[20]
+	mi := &file_salvor_v1_types_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2281,7 +2342,7 @@ func (x *Known) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Known.ProtoReflect.Descriptor instead.
 func (*Known) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_types_proto_rawDescGZIP(), []int{20}
+	return file_salvor_v1_types_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Known) GetItem() *Item {
@@ -2373,7 +2434,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_salvor_v1_types_proto_msgTypes[21]
+	mi := &file_salvor_v1_types_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2385,7 +2446,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_types_proto_msgTypes[21]
+	mi := &file_salvor_v1_types_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2398,7 +2459,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_types_proto_rawDescGZIP(), []int{21}
+	return file_salvor_v1_types_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Record) GetTable() string {
@@ -2564,7 +2625,7 @@ const file_salvor_v1_types_proto_rawDesc = "" +
 	"\vReasonCount\x12,\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x12.salvor.v1.OutcomeR\aoutcome\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x14\n" +
-	"\x05count\x18\x03 \x01(\x03R\x05count\"\xcf\x01\n" +
+	"\x05count\x18\x03 \x01(\x03R\x05count\"\xfb\x01\n" +
 	"\x04Host\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12)\n" +
 	"\x06totals\x18\x02 \x01(\v2\x11.salvor.v1.TotalsR\x06totals\x12\x12\n" +
@@ -2573,7 +2634,11 @@ const file_salvor_v1_types_proto_rawDesc = "" +
 	"\x06booked\x18\x05 \x01(\x04R\x06booked\x12\x18\n" +
 	"\ablocked\x18\x06 \x01(\x03R\ablocked\x12\x12\n" +
 	"\x04note\x18\a \x01(\tR\x04note\x12\x14\n" +
-	"\x05group\x18\b \x01(\tR\x05group\"\xd1\x01\n" +
+	"\x05group\x18\b \x01(\tR\x05group\x12*\n" +
+	"\x05bands\x18\t \x03(\v2\x14.salvor.v1.BandCountR\x05bands\"7\n" +
+	"\tBandCount\x12\x12\n" +
+	"\x04band\x18\x01 \x01(\rR\x04band\x12\x16\n" +
+	"\x06queued\x18\x02 \x01(\x03R\x06queued\"\xd1\x01\n" +
 	"\tHostGroup\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05hosts\x18\x02 \x03(\tR\x05hosts\x12\x14\n" +
@@ -2676,7 +2741,7 @@ func file_salvor_v1_types_proto_rawDescGZIP() []byte {
 }
 
 var file_salvor_v1_types_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_salvor_v1_types_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_salvor_v1_types_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_salvor_v1_types_proto_goTypes = []any{
 	(CrawlState)(0),      // 0: salvor.v1.CrawlState
 	(ItemClass)(0),       // 1: salvor.v1.ItemClass
@@ -2704,10 +2769,11 @@ var file_salvor_v1_types_proto_goTypes = []any{
 	(*CodeCount)(nil),    // 23: salvor.v1.CodeCount
 	(*ReasonCount)(nil),  // 24: salvor.v1.ReasonCount
 	(*Host)(nil),         // 25: salvor.v1.Host
-	(*HostGroup)(nil),    // 26: salvor.v1.HostGroup
-	(*GroupLimits)(nil),  // 27: salvor.v1.GroupLimits
-	(*Known)(nil),        // 28: salvor.v1.Known
-	(*Record)(nil),       // 29: salvor.v1.Record
+	(*BandCount)(nil),    // 26: salvor.v1.BandCount
+	(*HostGroup)(nil),    // 27: salvor.v1.HostGroup
+	(*GroupLimits)(nil),  // 28: salvor.v1.GroupLimits
+	(*Known)(nil),        // 29: salvor.v1.Known
+	(*Record)(nil),       // 30: salvor.v1.Record
 }
 var file_salvor_v1_types_proto_depIdxs = []int32{
 	0,  // 0: salvor.v1.Crawl.state:type_name -> salvor.v1.CrawlState
@@ -2721,14 +2787,15 @@ var file_salvor_v1_types_proto_depIdxs = []int32{
 	6,  // 8: salvor.v1.Segment.state:type_name -> salvor.v1.SegmentState
 	4,  // 9: salvor.v1.ReasonCount.outcome:type_name -> salvor.v1.Outcome
 	21, // 10: salvor.v1.Host.totals:type_name -> salvor.v1.Totals
-	10, // 11: salvor.v1.Known.item:type_name -> salvor.v1.Item
-	7,  // 12: salvor.v1.Known.state:type_name -> salvor.v1.ItemState
-	4,  // 13: salvor.v1.Known.outcome:type_name -> salvor.v1.Outcome
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	26, // 11: salvor.v1.Host.bands:type_name -> salvor.v1.BandCount
+	10, // 12: salvor.v1.Known.item:type_name -> salvor.v1.Item
+	7,  // 13: salvor.v1.Known.state:type_name -> salvor.v1.ItemState
+	4,  // 14: salvor.v1.Known.outcome:type_name -> salvor.v1.Outcome
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_salvor_v1_types_proto_init() }
@@ -2742,7 +2809,7 @@ func file_salvor_v1_types_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_salvor_v1_types_proto_rawDesc), len(file_salvor_v1_types_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   22,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -43,12 +43,18 @@ func putHost(m *pb.Host, h *api.Host) {
 	putTotals(m.Totals, &h.Totals)
 	m.Rate, m.Ceiling, m.Booked = uint64(h.Rate), uint64(h.Ceiling), uint64(h.Booked)
 	m.Blocked, m.Note, m.Group = h.Blocked, text(h.Note), h.Group
+	for _, b := range h.Bands {
+		m.Bands = append(m.Bands, &pb.BandCount{Band: uint32(b.Band), Queued: b.Queued})
+	}
 }
 
 func getHost(h *api.Host, m *pb.Host) (err error) {
 	*h = api.Host{
 		Name: m.Name, Rate: salvor.Pace(m.Rate), Ceiling: salvor.Pace(m.Ceiling), Booked: salvor.Pace(m.Booked),
 		Blocked: m.Blocked, Note: m.Note, Group: m.Group,
+	}
+	for _, b := range m.Bands {
+		h.Bands = append(h.Bands, api.BandCount{Band: salvor.Band(b.Band), Queued: b.Queued})
 	}
 	h.Totals, err = getOne(m.Totals, getTotals)
 	return err

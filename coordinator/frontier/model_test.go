@@ -2,6 +2,7 @@ package frontier
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"salvor"
@@ -106,6 +107,20 @@ func (m *model) find(f func(mKey, *mItem) bool) (list []mKey) {
 		if f(k, it) {
 			list = append(list, k)
 		}
+	}
+	return list
+}
+
+// bands counts a host's queued items, best band first.
+func (m *model) bands(crawl salvor.CrawlID, host string) (list []api.BandCount) {
+	queued := map[salvor.Band]int64{}
+	for k, it := range m.items {
+		if k.crawl == crawl && k.host == host && it.State == api.StateQueued {
+			queued[it.Band]++
+		}
+	}
+	for _, b := range slices.Sorted(maps.Keys(queued)) {
+		list = append(list, api.BandCount{Band: b, Queued: queued[b]})
 	}
 	return list
 }

@@ -152,7 +152,23 @@ func (q *queue) view(clock int64) api.Host {
 		h.Ceiling = q.h.ceiling
 	}
 	h.Totals.Clock = clock
+	h.Bands = q.bands()
 	return h
+}
+
+// bands counts what is queued. Both lanes of a band are one to who looks.
+func (q *queue) bands() (list []api.BandCount) {
+	for i := range q.lanes {
+		l := &q.lanes[i]
+		switch n := len(list); {
+		case l.count == 0:
+		case n > 0 && list[n-1].Band == l.band:
+			list[n-1].Queued += l.count
+		default:
+			list = append(list, api.BandCount{Band: l.band, Queued: l.count})
+		}
+	}
+	return list
 }
 
 // Types counts settled items by media type.
