@@ -19,7 +19,21 @@ type NodeStatus struct {
 	Reasons []string      `json:"reasons,omitempty"` // why it is not
 	Groups  []GroupStatus `json:"groups,omitempty"`  // a coordinator's
 	Work    []Work        `json:"work,omitempty"`    // a worker's, a row a crawl
+	Load    *Load         `json:"load,omitempty"`    // a worker's
 }
+
+// Load is how much of what a worker has is in use, each as a share of 0 to 1,
+// over the last seconds.
+type Load struct {
+	Rate        float64 `json:"rate"`        // requests a second, of all crawls
+	Connections float64 `json:"connections"` // under way, of those it may have
+	CPU         float64 `json:"cpu"`         // of the machine's processors, by this process
+	Requests    float64 `json:"requests"`    // of the requests a second it may make; 0 without a bound
+	Spool       float64 `json:"spool"`       // of the room for segments that wait for the Store
+}
+
+// Use is the share of what is used most: a worker does Rate / Use at most.
+func (l Load) Use() float64 { return max(l.Connections, l.CPU, l.Requests) }
 
 // GroupStatus is one Raft group as one node sees it.
 type GroupStatus struct {

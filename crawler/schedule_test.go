@@ -5,9 +5,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"salvor"
 	"salvor/api"
@@ -33,7 +36,7 @@ func drainFor(t *testing.T, s *schedule, d time.Duration) map[string][]time.Dura
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
 	out, begin := make(chan task), time.Now()
-	go s.dispatch(ctx, out, nil)
+	go s.dispatch(ctx, out, nil, nil)
 	starts := map[string][]time.Duration{}
 	for x := range out {
 		starts[x.Host] = append(starts[x.Host], time.Since(begin))
@@ -41,6 +44,36 @@ func drainFor(t *testing.T, s *schedule, d time.Duration) map[string][]time.Dura
 		s.settled([]task{x})
 	}
 	return starts
+}
+
+func TestThrottleBoundsAllCrawls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := rate.NewLimiter(20, 1)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		out := make(chan task)
+		var ended sync.WaitGroup
+		for i := range 2 { // two crawls of a node
+			s := newSchedule(6, nil)
+			s.add([]api.Lease{testLease(1, fmt.Sprintf("host%d.test", i), 1000, 1000)}, now())
+			mine := make(chan task)
+			go s.dispatch(ctx, mine, nil, all)
+			ended.Go(func() {
+				for x := range mine {
+					out <- x
+					s.landed(x)
+				}
+			})
+		}
+		go func() { ended.Wait(); close(out) }()
+		n := 0
+		for range out {
+			n++
+		}
+		if n < 195 || n > 203 {
+			t.Errorf("%d starts in 10 s, the node may make 20 a second", n)
+		}
+	})
 }
 
 func TestStartsKeepThePace(t *testing.T) {

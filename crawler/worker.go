@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 
 	"salvor/api"
 	"salvor/crawler/crawllog"
@@ -51,8 +52,9 @@ type Config struct {
 	Tries        int
 	Connections  int
 	PerOrigin    int
-	Outlinks     bool // write metadata records with outlinks
-	CrawlDelay   bool // let robots.txt lower the rate
+	Throttle     *rate.Limiter // of starts, shared by the workers of a node; nil: none
+	Outlinks     bool          // write metadata records with outlinks
+	CrawlDelay   bool          // let robots.txt lower the rate
 	Deadline     time.Time
 	Limit        int64 // captures of the crawl at most; 0 none
 	Hold         Hold
@@ -250,7 +252,7 @@ func (w *Worker) work(ctx context.Context) error {
 	dispatch, stop := context.WithCancel(ctx)
 	defer stop()
 	defer context.AfterFunc(w.drain, func() { stop(); w.sched.clear() })()
-	go w.sched.dispatch(dispatch, w.tasks, w.shelf.Room)
+	go w.sched.dispatch(dispatch, w.tasks, w.shelf.Room, w.c.Throttle)
 
 	var commits, fetchers errgroup.Group
 	commits.Go(func() error { return w.failing(w.commit(ctx)) })

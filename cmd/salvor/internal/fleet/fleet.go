@@ -20,6 +20,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"salvor"
 	"salvor/api"
 	"salvor/cmd/salvor/internal/outfit"
@@ -42,6 +44,7 @@ type Config struct {
 	Node        string
 	Version     string        // of this program
 	Connections int           // over all crawls; default 64
+	MaxRate     float64       // requests a second over all crawls; 0 no bound
 	SpoolMax    int64         // bytes of segments that may wait for the Store; default 10 GB
 	Poll        time.Duration // between looks at the list of crawls; default 2 s
 	DrainFor    time.Duration // a clean stop takes at most as long; default 1 min
@@ -102,6 +105,7 @@ type Fleet struct {
 	c     Config
 	hurry chan struct{} // look at the list of crawls now
 	room  room
+	all   *rate.Limiter // of all crawls' starts; nil none
 
 	mu        sync.Mutex
 	crews     map[salvor.CrawlID]*crew
@@ -120,6 +124,9 @@ func New(c Config) (*Fleet, error) {
 	}
 	f := &Fleet{c: c, hurry: make(chan struct{}, 1), crews: map[salvor.CrawlID]*crew{}, done: map[salvor.CrawlID]bool{}}
 	f.room.fleet = f
+	if c.MaxRate > 0 {
+		f.all = rate.NewLimiter(rate.Limit(c.MaxRate), 1)
+	}
 	return f, nil
 }
 

@@ -90,6 +90,7 @@ func (c *crew) open(ctx context.Context) (t *tools, err error) {
 	w.Coordinator, w.Crawl, w.Name, w.Fetch, w.Pool, w.Recovery = c.f.c.Coordinator, crawl, c.worker(), t.client, t.pool, rec
 	w.Originals = outfit.NewOriginals()
 	w.Log, w.LogOffset, w.Logger, w.Scope, w.Connections = t.log, t.mark.Offset, c.f.c.Logger, s, share
+	w.Throttle = c.f.all
 	w.SeedMoved, w.ScopeBehind = c.seedMoved, c.f.lookSoon
 	w.Recovered = c.recovered
 	w.Notice = func(code, host, url, text string) { c.tell(code, host, url, text, false) }

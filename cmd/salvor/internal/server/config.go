@@ -23,9 +23,10 @@ type Config struct {
 	Grouped   bool       // somebody said so: another number than the cluster has is a mistake
 	Store     string     // URL of a bucket; "" is a directory of the first node
 
-	Connections int   // of the worker, over all crawls
-	SpoolMax    int64 // bytes of segments that may wait for the Store
-	Cache       int64 // bytes of Pebble's block cache, over all groups
+	Connections int     // of the worker, over all crawls
+	MaxRate     float64 // requests a second of the worker, the same; 0 no bound
+	SpoolMax    int64   // bytes of segments that may wait for the Store
+	Cache       int64   // bytes of Pebble's block cache, over all groups
 
 	MetricsListen string // host:port of plain HTTP with health and metrics; "" none
 	Checkpoint    time.Duration
@@ -116,6 +117,7 @@ func (c Config) Settings() []Setting {
 	return []Setting{
 		{"listen", c.Listen}, {"advertise", c.Advertise}, {"roles", strings.Join(roles, ",")}, {"store", c.Store},
 		{"groups", strconv.Itoa(c.Groups)}, {"connections", strconv.Itoa(c.Connections)},
+		{"node-rate", strconv.FormatFloat(c.MaxRate, 'g', -1, 64)},
 		{"spool-max", strconv.FormatInt(c.SpoolMax, 10)}, {"cache", strconv.FormatInt(c.Cache, 10)},
 		{"metrics-listen", c.MetricsListen}, {"checkpoint-every", c.Checkpoint.String()},
 		{"dead-after", c.DeadAfter.String()}, {"drain-for", c.DrainFor.String()},

@@ -65,6 +65,7 @@ type node struct {
 	direct  bool          // store is a disk of this machine
 	reports *reports
 	metrics *metrics
+	gauge   gauge
 	web     *web
 
 	told    atomic.Pointer[api.NodeState] // of a worker: what a coordinator said of it
@@ -110,6 +111,7 @@ func Run(ctx context.Context, c Config, o Options) (err error) {
 // start sets the loops to work that end with the node.
 func (n *node) start(ctx context.Context) {
 	n.loops.Go(func() { trust.Renewer{Identity: n.id, Logger: n.log}.Run(ctx) })
+	n.loops.Go(func() { n.loadLoop(ctx) })
 	if n.coord == nil {
 		n.loops.Go(func() { n.followLoop(ctx) })
 		n.loops.Go(func() { n.reportLoop(ctx) })

@@ -57,6 +57,9 @@ func (n *node) status() api.NodeStatus {
 		At:   time.Now().UnixMilli(), Work: n.working(),
 	}
 	s.Ready, s.Reasons = n.ready()
+	if n.has(api.RoleWorker) {
+		s.Load = n.gauge.read()
+	}
 	if n.coord != nil {
 		for _, g := range n.coord.Status() {
 			s.Groups = append(s.Groups, g.GroupStatus)

@@ -1,0 +1,45 @@
+package server
+
+import (
+	"math"
+	"runtime"
+	"testing"
+	"time"
+
+	"salvor/cmd/salvor/internal/fleet"
+)
+
+func TestGauge(t *testing.T) {
+	var g gauge
+	at := time.Unix(1_000_000, 0)
+	if l := g.read(); l.Use() != 0 {
+		t.Errorf("before the first sample: %+v", l)
+	}
+	u := fleet.Use{Busy: 16, Connections: 64, MaxRate: 80, Spooled: 1 << 20, SpoolMax: 4 << 20}
+	cpu := time.Duration(0)
+	for range 120 { // two minutes at 20 requests a second on half a processor
+		g.sample(at, cpu, u)
+		at, cpu, u.Requests = at.Add(time.Second), cpu+time.Second/2, u.Requests+20
+	}
+	l := g.read()
+	for what, x := range map[string][2]float64{
+		"rate": {l.Rate, 20}, "connections": {l.Connections, 0.25}, "requests": {l.Requests, 0.25},
+		"cpu": {l.CPU, 0.5 / float64(runtime.GOMAXPROCS(0))}, "spool": {l.Spool, 0.25},
+	} {
+		if math.Abs(x[0]-x[1]) > 0.01*x[1] {
+			t.Errorf("%s %.3f, want %.3f", what, x[0], x[1])
+		}
+	}
+	u.Busy = 64
+	for range 30 {
+		at = at.Add(time.Second)
+		g.sample(at, cpu, u)
+	}
+	if l := g.read(); l.Connections < 0.9 || l.Rate > 2 {
+		t.Errorf("30 s later: %+v", l)
+	}
+	g.sample(at, cpu, u) // a clock that stands still
+	if l := g.read(); math.IsNaN(l.Rate) || math.IsInf(l.Rate, 0) {
+		t.Errorf("%+v", l)
+	}
+}
