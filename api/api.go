@@ -51,6 +51,9 @@ type Coordinator interface {
 	// Exclude settles queued items as excluded by rule. Matching was done by
 	// the caller: the state machine knows no patterns.
 	Exclude(ctx context.Context, crawl salvor.CrawlID, rule string, keys []HostKey) (int64, error)
+	// Rank moves open items to other bands, and returns how many moved. Who asks
+	// matched them: the state machine knows no patterns. Robots items stay.
+	Rank(ctx context.Context, crawl salvor.CrawlID, items []Ranked) (int64, error)
 	// SetCeiling changes the ceiling of one host's budget; host "" means the
 	// default of the crawl and every host that has no ceiling of its own. A
 	// host's own ceiling of 0 is taken away.
@@ -305,6 +308,12 @@ type Reopen struct {
 	Host     string // "" all
 	Outcomes []salvor.Outcome
 	Reason   string
+}
+
+// Ranked is an item and the band it is to have.
+type Ranked struct {
+	HostKey
+	Band salvor.Band
 }
 
 // HostKey addresses an item.

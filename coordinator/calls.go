@@ -294,3 +294,19 @@ func (g *Group) Exclude(ctx context.Context, crawl salvor.CrawlID, rule string, 
 	})
 	return total.Load(), err
 }
+
+// Rank implements api.Coordinator.
+func (g *Group) Rank(ctx context.Context, crawl salvor.CrawlID, items []api.Ranked) (int64, error) {
+	ends, err := piecesOf(len(items), maxSweep, func(i int) int { return 21 + len(items[i].Host) })
+	if err != nil {
+		return 0, err
+	}
+	var total atomic.Int64
+	err = g.each(ctx, len(ends), func(ctx context.Context, i int) error {
+		from, to := span(ends, i)
+		moved, err := commit[int64](ctx, g, api.Call{}, 0, &frontier.Rank{Crawl: crawl, Items: items[from:to]})
+		total.Add(moved)
+		return err
+	})
+	return total.Load(), err
+}

@@ -68,7 +68,7 @@ func harmless(e frontier.Envelope) bool {
 	switch e.Command.(type) {
 	case *frontier.CreateCrawl, *frontier.SetCrawl, *frontier.SetBudget, *frontier.Register, *frontier.End,
 		*frontier.OpenSegment, *frontier.SetSegment, *frontier.Exclude, *frontier.Expire, *frontier.Tick,
-		*frontier.AdoptCrawl, *frontier.Close, *frontier.EndIdle, *frontier.SetGroup, *frontier.SetShare:
+		*frontier.AdoptCrawl, *frontier.Close, *frontier.EndIdle, *frontier.SetGroup, *frontier.SetShare, *frontier.Rank:
 		return true
 	}
 	return false

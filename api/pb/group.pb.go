@@ -1577,6 +1577,111 @@ func (x *ExcludeResponse) GetCount() int64 {
 	return 0
 }
 
+// Items and the bands they are to have, column by column.
+type RankRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Crawl         uint32                 `protobuf:"varint,1,opt,name=crawl,proto3" json:"crawl,omitempty"`
+	Keys          []*HostKey             `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`
+	Bands         []byte                 `protobuf:"bytes,3,opt,name=bands,proto3" json:"bands,omitempty"` // one a key
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RankRequest) Reset() {
+	*x = RankRequest{}
+	mi := &file_salvor_v1_group_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RankRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RankRequest) ProtoMessage() {}
+
+func (x *RankRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_salvor_v1_group_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RankRequest.ProtoReflect.Descriptor instead.
+func (*RankRequest) Descriptor() ([]byte, []int) {
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *RankRequest) GetCrawl() uint32 {
+	if x != nil {
+		return x.Crawl
+	}
+	return 0
+}
+
+func (x *RankRequest) GetKeys() []*HostKey {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *RankRequest) GetBands() []byte {
+	if x != nil {
+		return x.Bands
+	}
+	return nil
+}
+
+type RankResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Count         int64                  `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RankResponse) Reset() {
+	*x = RankResponse{}
+	mi := &file_salvor_v1_group_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RankResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RankResponse) ProtoMessage() {}
+
+func (x *RankResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_salvor_v1_group_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RankResponse.ProtoReflect.Descriptor instead.
+func (*RankResponse) Descriptor() ([]byte, []int) {
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *RankResponse) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
 type SetCeilingRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Crawl         uint32                 `protobuf:"varint,1,opt,name=crawl,proto3" json:"crawl,omitempty"`
@@ -1588,7 +1693,7 @@ type SetCeilingRequest struct {
 
 func (x *SetCeilingRequest) Reset() {
 	*x = SetCeilingRequest{}
-	mi := &file_salvor_v1_group_proto_msgTypes[32]
+	mi := &file_salvor_v1_group_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1600,7 +1705,7 @@ func (x *SetCeilingRequest) String() string {
 func (*SetCeilingRequest) ProtoMessage() {}
 
 func (x *SetCeilingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[32]
+	mi := &file_salvor_v1_group_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1613,7 +1718,7 @@ func (x *SetCeilingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetCeilingRequest.ProtoReflect.Descriptor instead.
 func (*SetCeilingRequest) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{32}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *SetCeilingRequest) GetCrawl() uint32 {
@@ -1645,7 +1750,7 @@ type SetCeilingResponse struct {
 
 func (x *SetCeilingResponse) Reset() {
 	*x = SetCeilingResponse{}
-	mi := &file_salvor_v1_group_proto_msgTypes[33]
+	mi := &file_salvor_v1_group_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1657,7 +1762,7 @@ func (x *SetCeilingResponse) String() string {
 func (*SetCeilingResponse) ProtoMessage() {}
 
 func (x *SetCeilingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[33]
+	mi := &file_salvor_v1_group_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1670,7 +1775,7 @@ func (x *SetCeilingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetCeilingResponse.ProtoReflect.Descriptor instead.
 func (*SetCeilingResponse) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{33}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{35}
 }
 
 type MergeHostsRequest struct {
@@ -1682,7 +1787,7 @@ type MergeHostsRequest struct {
 
 func (x *MergeHostsRequest) Reset() {
 	*x = MergeHostsRequest{}
-	mi := &file_salvor_v1_group_proto_msgTypes[34]
+	mi := &file_salvor_v1_group_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1694,7 +1799,7 @@ func (x *MergeHostsRequest) String() string {
 func (*MergeHostsRequest) ProtoMessage() {}
 
 func (x *MergeHostsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[34]
+	mi := &file_salvor_v1_group_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1707,7 +1812,7 @@ func (x *MergeHostsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MergeHostsRequest.ProtoReflect.Descriptor instead.
 func (*MergeHostsRequest) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{34}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *MergeHostsRequest) GetGroup() *HostGroup {
@@ -1725,7 +1830,7 @@ type MergeHostsResponse struct {
 
 func (x *MergeHostsResponse) Reset() {
 	*x = MergeHostsResponse{}
-	mi := &file_salvor_v1_group_proto_msgTypes[35]
+	mi := &file_salvor_v1_group_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1737,7 +1842,7 @@ func (x *MergeHostsResponse) String() string {
 func (*MergeHostsResponse) ProtoMessage() {}
 
 func (x *MergeHostsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[35]
+	mi := &file_salvor_v1_group_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1750,7 +1855,7 @@ func (x *MergeHostsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MergeHostsResponse.ProtoReflect.Descriptor instead.
 func (*MergeHostsResponse) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{35}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{37}
 }
 
 type SetShareRequest struct {
@@ -1763,7 +1868,7 @@ type SetShareRequest struct {
 
 func (x *SetShareRequest) Reset() {
 	*x = SetShareRequest{}
-	mi := &file_salvor_v1_group_proto_msgTypes[36]
+	mi := &file_salvor_v1_group_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1775,7 +1880,7 @@ func (x *SetShareRequest) String() string {
 func (*SetShareRequest) ProtoMessage() {}
 
 func (x *SetShareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[36]
+	mi := &file_salvor_v1_group_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1788,7 +1893,7 @@ func (x *SetShareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetShareRequest.ProtoReflect.Descriptor instead.
 func (*SetShareRequest) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{36}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *SetShareRequest) GetName() string {
@@ -1813,7 +1918,7 @@ type SetShareResponse struct {
 
 func (x *SetShareResponse) Reset() {
 	*x = SetShareResponse{}
-	mi := &file_salvor_v1_group_proto_msgTypes[37]
+	mi := &file_salvor_v1_group_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1825,7 +1930,7 @@ func (x *SetShareResponse) String() string {
 func (*SetShareResponse) ProtoMessage() {}
 
 func (x *SetShareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[37]
+	mi := &file_salvor_v1_group_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1838,7 +1943,7 @@ func (x *SetShareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetShareResponse.ProtoReflect.Descriptor instead.
 func (*SetShareResponse) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{37}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{39}
 }
 
 type SetLimitsRequest struct {
@@ -1850,7 +1955,7 @@ type SetLimitsRequest struct {
 
 func (x *SetLimitsRequest) Reset() {
 	*x = SetLimitsRequest{}
-	mi := &file_salvor_v1_group_proto_msgTypes[38]
+	mi := &file_salvor_v1_group_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1862,7 +1967,7 @@ func (x *SetLimitsRequest) String() string {
 func (*SetLimitsRequest) ProtoMessage() {}
 
 func (x *SetLimitsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[38]
+	mi := &file_salvor_v1_group_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1875,7 +1980,7 @@ func (x *SetLimitsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLimitsRequest.ProtoReflect.Descriptor instead.
 func (*SetLimitsRequest) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{38}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *SetLimitsRequest) GetLimits() *GroupLimits {
@@ -1893,7 +1998,7 @@ type SetLimitsResponse struct {
 
 func (x *SetLimitsResponse) Reset() {
 	*x = SetLimitsResponse{}
-	mi := &file_salvor_v1_group_proto_msgTypes[39]
+	mi := &file_salvor_v1_group_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1905,7 +2010,7 @@ func (x *SetLimitsResponse) String() string {
 func (*SetLimitsResponse) ProtoMessage() {}
 
 func (x *SetLimitsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[39]
+	mi := &file_salvor_v1_group_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1918,7 +2023,7 @@ func (x *SetLimitsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLimitsResponse.ProtoReflect.Descriptor instead.
 func (*SetLimitsResponse) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{39}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{41}
 }
 
 type HostGroupsRequest struct {
@@ -1929,7 +2034,7 @@ type HostGroupsRequest struct {
 
 func (x *HostGroupsRequest) Reset() {
 	*x = HostGroupsRequest{}
-	mi := &file_salvor_v1_group_proto_msgTypes[40]
+	mi := &file_salvor_v1_group_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1941,7 +2046,7 @@ func (x *HostGroupsRequest) String() string {
 func (*HostGroupsRequest) ProtoMessage() {}
 
 func (x *HostGroupsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[40]
+	mi := &file_salvor_v1_group_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1954,7 +2059,7 @@ func (x *HostGroupsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostGroupsRequest.ProtoReflect.Descriptor instead.
 func (*HostGroupsRequest) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{40}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{42}
 }
 
 type HostGroupsResponse struct {
@@ -1966,7 +2071,7 @@ type HostGroupsResponse struct {
 
 func (x *HostGroupsResponse) Reset() {
 	*x = HostGroupsResponse{}
-	mi := &file_salvor_v1_group_proto_msgTypes[41]
+	mi := &file_salvor_v1_group_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1978,7 +2083,7 @@ func (x *HostGroupsResponse) String() string {
 func (*HostGroupsResponse) ProtoMessage() {}
 
 func (x *HostGroupsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[41]
+	mi := &file_salvor_v1_group_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1991,7 +2096,7 @@ func (x *HostGroupsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostGroupsResponse.ProtoReflect.Descriptor instead.
 func (*HostGroupsResponse) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{41}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *HostGroupsResponse) GetGroups() []*HostGroup {
@@ -2010,7 +2115,7 @@ type CrawlRequest struct {
 
 func (x *CrawlRequest) Reset() {
 	*x = CrawlRequest{}
-	mi := &file_salvor_v1_group_proto_msgTypes[42]
+	mi := &file_salvor_v1_group_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2022,7 +2127,7 @@ func (x *CrawlRequest) String() string {
 func (*CrawlRequest) ProtoMessage() {}
 
 func (x *CrawlRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[42]
+	mi := &file_salvor_v1_group_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2035,7 +2140,7 @@ func (x *CrawlRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrawlRequest.ProtoReflect.Descriptor instead.
 func (*CrawlRequest) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{42}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *CrawlRequest) GetId() uint32 {
@@ -2054,7 +2159,7 @@ type CrawlResponse struct {
 
 func (x *CrawlResponse) Reset() {
 	*x = CrawlResponse{}
-	mi := &file_salvor_v1_group_proto_msgTypes[43]
+	mi := &file_salvor_v1_group_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2066,7 +2171,7 @@ func (x *CrawlResponse) String() string {
 func (*CrawlResponse) ProtoMessage() {}
 
 func (x *CrawlResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[43]
+	mi := &file_salvor_v1_group_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2079,7 +2184,7 @@ func (x *CrawlResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrawlResponse.ProtoReflect.Descriptor instead.
 func (*CrawlResponse) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{43}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *CrawlResponse) GetCrawl() *Crawl {
@@ -2097,7 +2202,7 @@ type CrawlsRequest struct {
 
 func (x *CrawlsRequest) Reset() {
 	*x = CrawlsRequest{}
-	mi := &file_salvor_v1_group_proto_msgTypes[44]
+	mi := &file_salvor_v1_group_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2109,7 +2214,7 @@ func (x *CrawlsRequest) String() string {
 func (*CrawlsRequest) ProtoMessage() {}
 
 func (x *CrawlsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[44]
+	mi := &file_salvor_v1_group_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2122,7 +2227,7 @@ func (x *CrawlsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrawlsRequest.ProtoReflect.Descriptor instead.
 func (*CrawlsRequest) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{44}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{46}
 }
 
 type CrawlsResponse struct {
@@ -2134,7 +2239,7 @@ type CrawlsResponse struct {
 
 func (x *CrawlsResponse) Reset() {
 	*x = CrawlsResponse{}
-	mi := &file_salvor_v1_group_proto_msgTypes[45]
+	mi := &file_salvor_v1_group_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2146,7 +2251,7 @@ func (x *CrawlsResponse) String() string {
 func (*CrawlsResponse) ProtoMessage() {}
 
 func (x *CrawlsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[45]
+	mi := &file_salvor_v1_group_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2159,7 +2264,7 @@ func (x *CrawlsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrawlsResponse.ProtoReflect.Descriptor instead.
 func (*CrawlsResponse) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{45}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *CrawlsResponse) GetCrawls() []*Crawl {
@@ -2178,7 +2283,7 @@ type TotalsRequest struct {
 
 func (x *TotalsRequest) Reset() {
 	*x = TotalsRequest{}
-	mi := &file_salvor_v1_group_proto_msgTypes[46]
+	mi := &file_salvor_v1_group_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2190,7 +2295,7 @@ func (x *TotalsRequest) String() string {
 func (*TotalsRequest) ProtoMessage() {}
 
 func (x *TotalsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[46]
+	mi := &file_salvor_v1_group_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2203,7 +2308,7 @@ func (x *TotalsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TotalsRequest.ProtoReflect.Descriptor instead.
 func (*TotalsRequest) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{46}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *TotalsRequest) GetCrawl() uint32 {
@@ -2222,7 +2327,7 @@ type TotalsResponse struct {
 
 func (x *TotalsResponse) Reset() {
 	*x = TotalsResponse{}
-	mi := &file_salvor_v1_group_proto_msgTypes[47]
+	mi := &file_salvor_v1_group_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2234,7 +2339,7 @@ func (x *TotalsResponse) String() string {
 func (*TotalsResponse) ProtoMessage() {}
 
 func (x *TotalsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[47]
+	mi := &file_salvor_v1_group_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2247,7 +2352,7 @@ func (x *TotalsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TotalsResponse.ProtoReflect.Descriptor instead.
 func (*TotalsResponse) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{47}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *TotalsResponse) GetTotals() *Totals {
@@ -2267,7 +2372,7 @@ type HostsRequest struct {
 
 func (x *HostsRequest) Reset() {
 	*x = HostsRequest{}
-	mi := &file_salvor_v1_group_proto_msgTypes[48]
+	mi := &file_salvor_v1_group_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2279,7 +2384,7 @@ func (x *HostsRequest) String() string {
 func (*HostsRequest) ProtoMessage() {}
 
 func (x *HostsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[48]
+	mi := &file_salvor_v1_group_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2292,7 +2397,7 @@ func (x *HostsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostsRequest.ProtoReflect.Descriptor instead.
 func (*HostsRequest) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{48}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *HostsRequest) GetCrawl() uint32 {
@@ -2318,7 +2423,7 @@ type HostsResponse struct {
 
 func (x *HostsResponse) Reset() {
 	*x = HostsResponse{}
-	mi := &file_salvor_v1_group_proto_msgTypes[49]
+	mi := &file_salvor_v1_group_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2330,7 +2435,7 @@ func (x *HostsResponse) String() string {
 func (*HostsResponse) ProtoMessage() {}
 
 func (x *HostsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[49]
+	mi := &file_salvor_v1_group_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2343,7 +2448,7 @@ func (x *HostsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostsResponse.ProtoReflect.Descriptor instead.
 func (*HostsResponse) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{49}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *HostsResponse) GetHosts() []*Host {
@@ -2362,7 +2467,7 @@ type TypesRequest struct {
 
 func (x *TypesRequest) Reset() {
 	*x = TypesRequest{}
-	mi := &file_salvor_v1_group_proto_msgTypes[50]
+	mi := &file_salvor_v1_group_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2374,7 +2479,7 @@ func (x *TypesRequest) String() string {
 func (*TypesRequest) ProtoMessage() {}
 
 func (x *TypesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[50]
+	mi := &file_salvor_v1_group_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2387,7 +2492,7 @@ func (x *TypesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TypesRequest.ProtoReflect.Descriptor instead.
 func (*TypesRequest) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{50}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *TypesRequest) GetCrawl() uint32 {
@@ -2406,7 +2511,7 @@ type TypesResponse struct {
 
 func (x *TypesResponse) Reset() {
 	*x = TypesResponse{}
-	mi := &file_salvor_v1_group_proto_msgTypes[51]
+	mi := &file_salvor_v1_group_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2418,7 +2523,7 @@ func (x *TypesResponse) String() string {
 func (*TypesResponse) ProtoMessage() {}
 
 func (x *TypesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[51]
+	mi := &file_salvor_v1_group_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2431,7 +2536,7 @@ func (x *TypesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TypesResponse.ProtoReflect.Descriptor instead.
 func (*TypesResponse) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{51}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *TypesResponse) GetTypes() []*TypeCount {
@@ -2450,7 +2555,7 @@ type CodesRequest struct {
 
 func (x *CodesRequest) Reset() {
 	*x = CodesRequest{}
-	mi := &file_salvor_v1_group_proto_msgTypes[52]
+	mi := &file_salvor_v1_group_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2462,7 +2567,7 @@ func (x *CodesRequest) String() string {
 func (*CodesRequest) ProtoMessage() {}
 
 func (x *CodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[52]
+	mi := &file_salvor_v1_group_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2475,7 +2580,7 @@ func (x *CodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CodesRequest.ProtoReflect.Descriptor instead.
 func (*CodesRequest) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{52}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *CodesRequest) GetCrawl() uint32 {
@@ -2494,7 +2599,7 @@ type CodesResponse struct {
 
 func (x *CodesResponse) Reset() {
 	*x = CodesResponse{}
-	mi := &file_salvor_v1_group_proto_msgTypes[53]
+	mi := &file_salvor_v1_group_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2506,7 +2611,7 @@ func (x *CodesResponse) String() string {
 func (*CodesResponse) ProtoMessage() {}
 
 func (x *CodesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[53]
+	mi := &file_salvor_v1_group_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2519,7 +2624,7 @@ func (x *CodesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CodesResponse.ProtoReflect.Descriptor instead.
 func (*CodesResponse) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{53}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *CodesResponse) GetCodes() []*CodeCount {
@@ -2538,7 +2643,7 @@ type ReasonsRequest struct {
 
 func (x *ReasonsRequest) Reset() {
 	*x = ReasonsRequest{}
-	mi := &file_salvor_v1_group_proto_msgTypes[54]
+	mi := &file_salvor_v1_group_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2550,7 +2655,7 @@ func (x *ReasonsRequest) String() string {
 func (*ReasonsRequest) ProtoMessage() {}
 
 func (x *ReasonsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[54]
+	mi := &file_salvor_v1_group_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2563,7 +2668,7 @@ func (x *ReasonsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReasonsRequest.ProtoReflect.Descriptor instead.
 func (*ReasonsRequest) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{54}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *ReasonsRequest) GetCrawl() uint32 {
@@ -2582,7 +2687,7 @@ type ReasonsResponse struct {
 
 func (x *ReasonsResponse) Reset() {
 	*x = ReasonsResponse{}
-	mi := &file_salvor_v1_group_proto_msgTypes[55]
+	mi := &file_salvor_v1_group_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2594,7 +2699,7 @@ func (x *ReasonsResponse) String() string {
 func (*ReasonsResponse) ProtoMessage() {}
 
 func (x *ReasonsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[55]
+	mi := &file_salvor_v1_group_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2607,7 +2712,7 @@ func (x *ReasonsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReasonsResponse.ProtoReflect.Descriptor instead.
 func (*ReasonsResponse) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{55}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ReasonsResponse) GetReasons() []*ReasonCount {
@@ -2628,7 +2733,7 @@ type LookupRequest struct {
 
 func (x *LookupRequest) Reset() {
 	*x = LookupRequest{}
-	mi := &file_salvor_v1_group_proto_msgTypes[56]
+	mi := &file_salvor_v1_group_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2640,7 +2745,7 @@ func (x *LookupRequest) String() string {
 func (*LookupRequest) ProtoMessage() {}
 
 func (x *LookupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[56]
+	mi := &file_salvor_v1_group_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2653,7 +2758,7 @@ func (x *LookupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupRequest.ProtoReflect.Descriptor instead.
 func (*LookupRequest) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{56}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *LookupRequest) GetCrawl() uint32 {
@@ -2686,7 +2791,7 @@ type LookupResponse struct {
 
 func (x *LookupResponse) Reset() {
 	*x = LookupResponse{}
-	mi := &file_salvor_v1_group_proto_msgTypes[57]
+	mi := &file_salvor_v1_group_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2698,7 +2803,7 @@ func (x *LookupResponse) String() string {
 func (*LookupResponse) ProtoMessage() {}
 
 func (x *LookupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[57]
+	mi := &file_salvor_v1_group_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2711,7 +2816,7 @@ func (x *LookupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupResponse.ProtoReflect.Descriptor instead.
 func (*LookupResponse) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{57}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *LookupResponse) GetKnown() *Known {
@@ -2731,7 +2836,7 @@ type WalkRequest struct {
 
 func (x *WalkRequest) Reset() {
 	*x = WalkRequest{}
-	mi := &file_salvor_v1_group_proto_msgTypes[58]
+	mi := &file_salvor_v1_group_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2743,7 +2848,7 @@ func (x *WalkRequest) String() string {
 func (*WalkRequest) ProtoMessage() {}
 
 func (x *WalkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[58]
+	mi := &file_salvor_v1_group_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2756,7 +2861,7 @@ func (x *WalkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WalkRequest.ProtoReflect.Descriptor instead.
 func (*WalkRequest) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{58}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *WalkRequest) GetCrawl() uint32 {
@@ -2782,7 +2887,7 @@ type WalkResponse struct {
 
 func (x *WalkResponse) Reset() {
 	*x = WalkResponse{}
-	mi := &file_salvor_v1_group_proto_msgTypes[59]
+	mi := &file_salvor_v1_group_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2794,7 +2899,7 @@ func (x *WalkResponse) String() string {
 func (*WalkResponse) ProtoMessage() {}
 
 func (x *WalkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[59]
+	mi := &file_salvor_v1_group_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2807,7 +2912,7 @@ func (x *WalkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WalkResponse.ProtoReflect.Descriptor instead.
 func (*WalkResponse) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{59}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *WalkResponse) GetItems() []*Known {
@@ -2825,7 +2930,7 @@ type SegmentsRequest struct {
 
 func (x *SegmentsRequest) Reset() {
 	*x = SegmentsRequest{}
-	mi := &file_salvor_v1_group_proto_msgTypes[60]
+	mi := &file_salvor_v1_group_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2837,7 +2942,7 @@ func (x *SegmentsRequest) String() string {
 func (*SegmentsRequest) ProtoMessage() {}
 
 func (x *SegmentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[60]
+	mi := &file_salvor_v1_group_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2850,7 +2955,7 @@ func (x *SegmentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SegmentsRequest.ProtoReflect.Descriptor instead.
 func (*SegmentsRequest) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{60}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{62}
 }
 
 type SegmentsResponse struct {
@@ -2862,7 +2967,7 @@ type SegmentsResponse struct {
 
 func (x *SegmentsResponse) Reset() {
 	*x = SegmentsResponse{}
-	mi := &file_salvor_v1_group_proto_msgTypes[61]
+	mi := &file_salvor_v1_group_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2874,7 +2979,7 @@ func (x *SegmentsResponse) String() string {
 func (*SegmentsResponse) ProtoMessage() {}
 
 func (x *SegmentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[61]
+	mi := &file_salvor_v1_group_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2887,7 +2992,7 @@ func (x *SegmentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SegmentsResponse.ProtoReflect.Descriptor instead.
 func (*SegmentsResponse) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{61}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *SegmentsResponse) GetSegments() []*Segment {
@@ -2907,7 +3012,7 @@ type RobotsRequest struct {
 
 func (x *RobotsRequest) Reset() {
 	*x = RobotsRequest{}
-	mi := &file_salvor_v1_group_proto_msgTypes[62]
+	mi := &file_salvor_v1_group_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2919,7 +3024,7 @@ func (x *RobotsRequest) String() string {
 func (*RobotsRequest) ProtoMessage() {}
 
 func (x *RobotsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[62]
+	mi := &file_salvor_v1_group_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2932,7 +3037,7 @@ func (x *RobotsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RobotsRequest.ProtoReflect.Descriptor instead.
 func (*RobotsRequest) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{62}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *RobotsRequest) GetCrawl() uint32 {
@@ -2958,7 +3063,7 @@ type RobotsResponse struct {
 
 func (x *RobotsResponse) Reset() {
 	*x = RobotsResponse{}
-	mi := &file_salvor_v1_group_proto_msgTypes[63]
+	mi := &file_salvor_v1_group_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2970,7 +3075,7 @@ func (x *RobotsResponse) String() string {
 func (*RobotsResponse) ProtoMessage() {}
 
 func (x *RobotsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[63]
+	mi := &file_salvor_v1_group_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2983,7 +3088,7 @@ func (x *RobotsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RobotsResponse.ProtoReflect.Descriptor instead.
 func (*RobotsResponse) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{63}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *RobotsResponse) GetRobots() []*Robots {
@@ -3002,7 +3107,7 @@ type RecordsRequest struct {
 
 func (x *RecordsRequest) Reset() {
 	*x = RecordsRequest{}
-	mi := &file_salvor_v1_group_proto_msgTypes[64]
+	mi := &file_salvor_v1_group_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3014,7 +3119,7 @@ func (x *RecordsRequest) String() string {
 func (*RecordsRequest) ProtoMessage() {}
 
 func (x *RecordsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[64]
+	mi := &file_salvor_v1_group_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3027,7 +3132,7 @@ func (x *RecordsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordsRequest.ProtoReflect.Descriptor instead.
 func (*RecordsRequest) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{64}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *RecordsRequest) GetTable() string {
@@ -3046,7 +3151,7 @@ type RecordsResponse struct {
 
 func (x *RecordsResponse) Reset() {
 	*x = RecordsResponse{}
-	mi := &file_salvor_v1_group_proto_msgTypes[65]
+	mi := &file_salvor_v1_group_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3058,7 +3163,7 @@ func (x *RecordsResponse) String() string {
 func (*RecordsResponse) ProtoMessage() {}
 
 func (x *RecordsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[65]
+	mi := &file_salvor_v1_group_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3071,7 +3176,7 @@ func (x *RecordsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordsResponse.ProtoReflect.Descriptor instead.
 func (*RecordsResponse) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{65}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *RecordsResponse) GetRecords() []*Record {
@@ -3090,7 +3195,7 @@ type SetRecordRequest struct {
 
 func (x *SetRecordRequest) Reset() {
 	*x = SetRecordRequest{}
-	mi := &file_salvor_v1_group_proto_msgTypes[66]
+	mi := &file_salvor_v1_group_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3102,7 +3207,7 @@ func (x *SetRecordRequest) String() string {
 func (*SetRecordRequest) ProtoMessage() {}
 
 func (x *SetRecordRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[66]
+	mi := &file_salvor_v1_group_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3115,7 +3220,7 @@ func (x *SetRecordRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetRecordRequest.ProtoReflect.Descriptor instead.
 func (*SetRecordRequest) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{66}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *SetRecordRequest) GetRecord() *Record {
@@ -3134,7 +3239,7 @@ type SetRecordResponse struct {
 
 func (x *SetRecordResponse) Reset() {
 	*x = SetRecordResponse{}
-	mi := &file_salvor_v1_group_proto_msgTypes[67]
+	mi := &file_salvor_v1_group_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3146,7 +3251,7 @@ func (x *SetRecordResponse) String() string {
 func (*SetRecordResponse) ProtoMessage() {}
 
 func (x *SetRecordResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_salvor_v1_group_proto_msgTypes[67]
+	mi := &file_salvor_v1_group_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3159,7 +3264,7 @@ func (x *SetRecordResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetRecordResponse.ProtoReflect.Descriptor instead.
 func (*SetRecordResponse) Descriptor() ([]byte, []int) {
-	return file_salvor_v1_group_proto_rawDescGZIP(), []int{67}
+	return file_salvor_v1_group_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *SetRecordResponse) GetVersion() uint64 {
@@ -3256,6 +3361,12 @@ const file_salvor_v1_group_proto_rawDesc = "" +
 	"\x04rule\x18\x02 \x01(\tR\x04rule\x12&\n" +
 	"\x04keys\x18\x03 \x03(\v2\x12.salvor.v1.HostKeyR\x04keys\"'\n" +
 	"\x0fExcludeResponse\x12\x14\n" +
+	"\x05count\x18\x01 \x01(\x03R\x05count\"a\n" +
+	"\vRankRequest\x12\x14\n" +
+	"\x05crawl\x18\x01 \x01(\rR\x05crawl\x12&\n" +
+	"\x04keys\x18\x02 \x03(\v2\x12.salvor.v1.HostKeyR\x04keys\x12\x14\n" +
+	"\x05bands\x18\x03 \x01(\fR\x05bands\"$\n" +
+	"\fRankResponse\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\x03R\x05count\"Q\n" +
 	"\x11SetCeilingRequest\x12\x14\n" +
 	"\x05crawl\x18\x01 \x01(\rR\x05crawl\x12\x12\n" +
@@ -3329,7 +3440,7 @@ const file_salvor_v1_group_proto_rawDesc = "" +
 	"\x10SetRecordRequest\x12)\n" +
 	"\x06record\x18\x01 \x01(\v2\x11.salvor.v1.RecordR\x06record\"-\n" +
 	"\x11SetRecordResponse\x12\x18\n" +
-	"\aversion\x18\x01 \x01(\x04R\aversion2\x81\x12\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion2\xba\x12\n" +
 	"\fGroupService\x12L\n" +
 	"\vCreateCrawl\x12\x1d.salvor.v1.CreateCrawlRequest\x1a\x1e.salvor.v1.CreateCrawlResponse\x12C\n" +
 	"\bSetCrawl\x12\x1a.salvor.v1.SetCrawlRequest\x1a\x1b.salvor.v1.SetCrawlResponse\x12I\n" +
@@ -3350,7 +3461,8 @@ const file_salvor_v1_group_proto_rawDesc = "" +
 	"\n" +
 	"SetSegment\x12\x1c.salvor.v1.SetSegmentRequest\x1a\x1d.salvor.v1.SetSegmentResponse\x12=\n" +
 	"\x06Reopen\x12\x18.salvor.v1.ReopenRequest\x1a\x19.salvor.v1.ReopenResponse\x12@\n" +
-	"\aExclude\x12\x19.salvor.v1.ExcludeRequest\x1a\x1a.salvor.v1.ExcludeResponse\x12I\n" +
+	"\aExclude\x12\x19.salvor.v1.ExcludeRequest\x1a\x1a.salvor.v1.ExcludeResponse\x127\n" +
+	"\x04Rank\x12\x16.salvor.v1.RankRequest\x1a\x17.salvor.v1.RankResponse\x12I\n" +
 	"\n" +
 	"SetCeiling\x12\x1c.salvor.v1.SetCeilingRequest\x1a\x1d.salvor.v1.SetCeilingResponse\x12I\n" +
 	"\n" +
@@ -3385,7 +3497,7 @@ func file_salvor_v1_group_proto_rawDescGZIP() []byte {
 	return file_salvor_v1_group_proto_rawDescData
 }
 
-var file_salvor_v1_group_proto_msgTypes = make([]protoimpl.MessageInfo, 68)
+var file_salvor_v1_group_proto_msgTypes = make([]protoimpl.MessageInfo, 70)
 var file_salvor_v1_group_proto_goTypes = []any{
 	(*CreateCrawlRequest)(nil),  // 0: salvor.v1.CreateCrawlRequest
 	(*CreateCrawlResponse)(nil), // 1: salvor.v1.CreateCrawlResponse
@@ -3419,180 +3531,185 @@ var file_salvor_v1_group_proto_goTypes = []any{
 	(*ReopenResponse)(nil),      // 29: salvor.v1.ReopenResponse
 	(*ExcludeRequest)(nil),      // 30: salvor.v1.ExcludeRequest
 	(*ExcludeResponse)(nil),     // 31: salvor.v1.ExcludeResponse
-	(*SetCeilingRequest)(nil),   // 32: salvor.v1.SetCeilingRequest
-	(*SetCeilingResponse)(nil),  // 33: salvor.v1.SetCeilingResponse
-	(*MergeHostsRequest)(nil),   // 34: salvor.v1.MergeHostsRequest
-	(*MergeHostsResponse)(nil),  // 35: salvor.v1.MergeHostsResponse
-	(*SetShareRequest)(nil),     // 36: salvor.v1.SetShareRequest
-	(*SetShareResponse)(nil),    // 37: salvor.v1.SetShareResponse
-	(*SetLimitsRequest)(nil),    // 38: salvor.v1.SetLimitsRequest
-	(*SetLimitsResponse)(nil),   // 39: salvor.v1.SetLimitsResponse
-	(*HostGroupsRequest)(nil),   // 40: salvor.v1.HostGroupsRequest
-	(*HostGroupsResponse)(nil),  // 41: salvor.v1.HostGroupsResponse
-	(*CrawlRequest)(nil),        // 42: salvor.v1.CrawlRequest
-	(*CrawlResponse)(nil),       // 43: salvor.v1.CrawlResponse
-	(*CrawlsRequest)(nil),       // 44: salvor.v1.CrawlsRequest
-	(*CrawlsResponse)(nil),      // 45: salvor.v1.CrawlsResponse
-	(*TotalsRequest)(nil),       // 46: salvor.v1.TotalsRequest
-	(*TotalsResponse)(nil),      // 47: salvor.v1.TotalsResponse
-	(*HostsRequest)(nil),        // 48: salvor.v1.HostsRequest
-	(*HostsResponse)(nil),       // 49: salvor.v1.HostsResponse
-	(*TypesRequest)(nil),        // 50: salvor.v1.TypesRequest
-	(*TypesResponse)(nil),       // 51: salvor.v1.TypesResponse
-	(*CodesRequest)(nil),        // 52: salvor.v1.CodesRequest
-	(*CodesResponse)(nil),       // 53: salvor.v1.CodesResponse
-	(*ReasonsRequest)(nil),      // 54: salvor.v1.ReasonsRequest
-	(*ReasonsResponse)(nil),     // 55: salvor.v1.ReasonsResponse
-	(*LookupRequest)(nil),       // 56: salvor.v1.LookupRequest
-	(*LookupResponse)(nil),      // 57: salvor.v1.LookupResponse
-	(*WalkRequest)(nil),         // 58: salvor.v1.WalkRequest
-	(*WalkResponse)(nil),        // 59: salvor.v1.WalkResponse
-	(*SegmentsRequest)(nil),     // 60: salvor.v1.SegmentsRequest
-	(*SegmentsResponse)(nil),    // 61: salvor.v1.SegmentsResponse
-	(*RobotsRequest)(nil),       // 62: salvor.v1.RobotsRequest
-	(*RobotsResponse)(nil),      // 63: salvor.v1.RobotsResponse
-	(*RecordsRequest)(nil),      // 64: salvor.v1.RecordsRequest
-	(*RecordsResponse)(nil),     // 65: salvor.v1.RecordsResponse
-	(*SetRecordRequest)(nil),    // 66: salvor.v1.SetRecordRequest
-	(*SetRecordResponse)(nil),   // 67: salvor.v1.SetRecordResponse
-	(*Crawl)(nil),               // 68: salvor.v1.Crawl
-	(*Call)(nil),                // 69: salvor.v1.Call
-	(*Offer)(nil),               // 70: salvor.v1.Offer
-	(Result)(0),                 // 71: salvor.v1.Result
-	(*Lease)(nil),               // 72: salvor.v1.Lease
-	(*Extension)(nil),           // 73: salvor.v1.Extension
-	(*Slice)(nil),               // 74: salvor.v1.Slice
-	(*Member)(nil),              // 75: salvor.v1.Member
-	(*Entry)(nil),               // 76: salvor.v1.Entry
-	(*Robots)(nil),              // 77: salvor.v1.Robots
-	(*HostFeedback)(nil),        // 78: salvor.v1.HostFeedback
-	(*Segment)(nil),             // 79: salvor.v1.Segment
-	(Outcome)(0),                // 80: salvor.v1.Outcome
-	(*HostKey)(nil),             // 81: salvor.v1.HostKey
-	(*HostGroup)(nil),           // 82: salvor.v1.HostGroup
-	(*GroupLimits)(nil),         // 83: salvor.v1.GroupLimits
-	(*Totals)(nil),              // 84: salvor.v1.Totals
-	(*Host)(nil),                // 85: salvor.v1.Host
-	(*TypeCount)(nil),           // 86: salvor.v1.TypeCount
-	(*CodeCount)(nil),           // 87: salvor.v1.CodeCount
-	(*ReasonCount)(nil),         // 88: salvor.v1.ReasonCount
-	(*Known)(nil),               // 89: salvor.v1.Known
-	(*Record)(nil),              // 90: salvor.v1.Record
+	(*RankRequest)(nil),         // 32: salvor.v1.RankRequest
+	(*RankResponse)(nil),        // 33: salvor.v1.RankResponse
+	(*SetCeilingRequest)(nil),   // 34: salvor.v1.SetCeilingRequest
+	(*SetCeilingResponse)(nil),  // 35: salvor.v1.SetCeilingResponse
+	(*MergeHostsRequest)(nil),   // 36: salvor.v1.MergeHostsRequest
+	(*MergeHostsResponse)(nil),  // 37: salvor.v1.MergeHostsResponse
+	(*SetShareRequest)(nil),     // 38: salvor.v1.SetShareRequest
+	(*SetShareResponse)(nil),    // 39: salvor.v1.SetShareResponse
+	(*SetLimitsRequest)(nil),    // 40: salvor.v1.SetLimitsRequest
+	(*SetLimitsResponse)(nil),   // 41: salvor.v1.SetLimitsResponse
+	(*HostGroupsRequest)(nil),   // 42: salvor.v1.HostGroupsRequest
+	(*HostGroupsResponse)(nil),  // 43: salvor.v1.HostGroupsResponse
+	(*CrawlRequest)(nil),        // 44: salvor.v1.CrawlRequest
+	(*CrawlResponse)(nil),       // 45: salvor.v1.CrawlResponse
+	(*CrawlsRequest)(nil),       // 46: salvor.v1.CrawlsRequest
+	(*CrawlsResponse)(nil),      // 47: salvor.v1.CrawlsResponse
+	(*TotalsRequest)(nil),       // 48: salvor.v1.TotalsRequest
+	(*TotalsResponse)(nil),      // 49: salvor.v1.TotalsResponse
+	(*HostsRequest)(nil),        // 50: salvor.v1.HostsRequest
+	(*HostsResponse)(nil),       // 51: salvor.v1.HostsResponse
+	(*TypesRequest)(nil),        // 52: salvor.v1.TypesRequest
+	(*TypesResponse)(nil),       // 53: salvor.v1.TypesResponse
+	(*CodesRequest)(nil),        // 54: salvor.v1.CodesRequest
+	(*CodesResponse)(nil),       // 55: salvor.v1.CodesResponse
+	(*ReasonsRequest)(nil),      // 56: salvor.v1.ReasonsRequest
+	(*ReasonsResponse)(nil),     // 57: salvor.v1.ReasonsResponse
+	(*LookupRequest)(nil),       // 58: salvor.v1.LookupRequest
+	(*LookupResponse)(nil),      // 59: salvor.v1.LookupResponse
+	(*WalkRequest)(nil),         // 60: salvor.v1.WalkRequest
+	(*WalkResponse)(nil),        // 61: salvor.v1.WalkResponse
+	(*SegmentsRequest)(nil),     // 62: salvor.v1.SegmentsRequest
+	(*SegmentsResponse)(nil),    // 63: salvor.v1.SegmentsResponse
+	(*RobotsRequest)(nil),       // 64: salvor.v1.RobotsRequest
+	(*RobotsResponse)(nil),      // 65: salvor.v1.RobotsResponse
+	(*RecordsRequest)(nil),      // 66: salvor.v1.RecordsRequest
+	(*RecordsResponse)(nil),     // 67: salvor.v1.RecordsResponse
+	(*SetRecordRequest)(nil),    // 68: salvor.v1.SetRecordRequest
+	(*SetRecordResponse)(nil),   // 69: salvor.v1.SetRecordResponse
+	(*Crawl)(nil),               // 70: salvor.v1.Crawl
+	(*Call)(nil),                // 71: salvor.v1.Call
+	(*Offer)(nil),               // 72: salvor.v1.Offer
+	(Result)(0),                 // 73: salvor.v1.Result
+	(*Lease)(nil),               // 74: salvor.v1.Lease
+	(*Extension)(nil),           // 75: salvor.v1.Extension
+	(*Slice)(nil),               // 76: salvor.v1.Slice
+	(*Member)(nil),              // 77: salvor.v1.Member
+	(*Entry)(nil),               // 78: salvor.v1.Entry
+	(*Robots)(nil),              // 79: salvor.v1.Robots
+	(*HostFeedback)(nil),        // 80: salvor.v1.HostFeedback
+	(*Segment)(nil),             // 81: salvor.v1.Segment
+	(Outcome)(0),                // 82: salvor.v1.Outcome
+	(*HostKey)(nil),             // 83: salvor.v1.HostKey
+	(*HostGroup)(nil),           // 84: salvor.v1.HostGroup
+	(*GroupLimits)(nil),         // 85: salvor.v1.GroupLimits
+	(*Totals)(nil),              // 86: salvor.v1.Totals
+	(*Host)(nil),                // 87: salvor.v1.Host
+	(*TypeCount)(nil),           // 88: salvor.v1.TypeCount
+	(*CodeCount)(nil),           // 89: salvor.v1.CodeCount
+	(*ReasonCount)(nil),         // 90: salvor.v1.ReasonCount
+	(*Known)(nil),               // 91: salvor.v1.Known
+	(*Record)(nil),              // 92: salvor.v1.Record
 }
 var file_salvor_v1_group_proto_depIdxs = []int32{
-	68, // 0: salvor.v1.CreateCrawlRequest.crawl:type_name -> salvor.v1.Crawl
-	68, // 1: salvor.v1.CreateCrawlResponse.crawl:type_name -> salvor.v1.Crawl
-	68, // 2: salvor.v1.SetCrawlRequest.crawl:type_name -> salvor.v1.Crawl
-	68, // 3: salvor.v1.AdoptCrawlRequest.crawl:type_name -> salvor.v1.Crawl
-	69, // 4: salvor.v1.DiscoverRequest.call:type_name -> salvor.v1.Call
-	70, // 5: salvor.v1.DiscoverRequest.items:type_name -> salvor.v1.Offer
-	71, // 6: salvor.v1.DiscoverResponse.results:type_name -> salvor.v1.Result
-	69, // 7: salvor.v1.LeaseRequest.call:type_name -> salvor.v1.Call
-	72, // 8: salvor.v1.LeaseResponse.leases:type_name -> salvor.v1.Lease
-	69, // 9: salvor.v1.ExtendRequest.call:type_name -> salvor.v1.Call
-	73, // 10: salvor.v1.ExtendRequest.leases:type_name -> salvor.v1.Extension
-	74, // 11: salvor.v1.ExtendRequest.unstarted:type_name -> salvor.v1.Slice
-	73, // 12: salvor.v1.ExtendResponse.granted:type_name -> salvor.v1.Extension
-	74, // 13: salvor.v1.ExtendResponse.recalled:type_name -> salvor.v1.Slice
-	75, // 14: salvor.v1.ExtendResponse.merged:type_name -> salvor.v1.Member
-	69, // 15: salvor.v1.SettleRequest.call:type_name -> salvor.v1.Call
-	76, // 16: salvor.v1.SettleRequest.entries:type_name -> salvor.v1.Entry
-	77, // 17: salvor.v1.SettleRequest.robots:type_name -> salvor.v1.Robots
-	78, // 18: salvor.v1.FeedbackRequest.hosts:type_name -> salvor.v1.HostFeedback
-	69, // 19: salvor.v1.OpenSegmentRequest.call:type_name -> salvor.v1.Call
-	79, // 20: salvor.v1.SetSegmentRequest.segment:type_name -> salvor.v1.Segment
-	80, // 21: salvor.v1.ReopenRequest.outcomes:type_name -> salvor.v1.Outcome
-	81, // 22: salvor.v1.ExcludeRequest.keys:type_name -> salvor.v1.HostKey
-	82, // 23: salvor.v1.MergeHostsRequest.group:type_name -> salvor.v1.HostGroup
-	83, // 24: salvor.v1.SetLimitsRequest.limits:type_name -> salvor.v1.GroupLimits
-	82, // 25: salvor.v1.HostGroupsResponse.groups:type_name -> salvor.v1.HostGroup
-	68, // 26: salvor.v1.CrawlResponse.crawl:type_name -> salvor.v1.Crawl
-	68, // 27: salvor.v1.CrawlsResponse.crawls:type_name -> salvor.v1.Crawl
-	84, // 28: salvor.v1.TotalsResponse.totals:type_name -> salvor.v1.Totals
-	85, // 29: salvor.v1.HostsResponse.hosts:type_name -> salvor.v1.Host
-	86, // 30: salvor.v1.TypesResponse.types:type_name -> salvor.v1.TypeCount
-	87, // 31: salvor.v1.CodesResponse.codes:type_name -> salvor.v1.CodeCount
-	88, // 32: salvor.v1.ReasonsResponse.reasons:type_name -> salvor.v1.ReasonCount
-	89, // 33: salvor.v1.LookupResponse.known:type_name -> salvor.v1.Known
-	80, // 34: salvor.v1.WalkRequest.outcomes:type_name -> salvor.v1.Outcome
-	89, // 35: salvor.v1.WalkResponse.items:type_name -> salvor.v1.Known
-	79, // 36: salvor.v1.SegmentsResponse.segments:type_name -> salvor.v1.Segment
-	77, // 37: salvor.v1.RobotsResponse.robots:type_name -> salvor.v1.Robots
-	90, // 38: salvor.v1.RecordsResponse.records:type_name -> salvor.v1.Record
-	90, // 39: salvor.v1.SetRecordRequest.record:type_name -> salvor.v1.Record
-	0,  // 40: salvor.v1.GroupService.CreateCrawl:input_type -> salvor.v1.CreateCrawlRequest
-	2,  // 41: salvor.v1.GroupService.SetCrawl:input_type -> salvor.v1.SetCrawlRequest
-	4,  // 42: salvor.v1.GroupService.AdoptCrawl:input_type -> salvor.v1.AdoptCrawlRequest
-	6,  // 43: salvor.v1.GroupService.CloseCrawl:input_type -> salvor.v1.CloseCrawlRequest
-	8,  // 44: salvor.v1.GroupService.Register:input_type -> salvor.v1.RegisterRequest
-	10, // 45: salvor.v1.GroupService.RegisterAs:input_type -> salvor.v1.RegisterAsRequest
-	12, // 46: salvor.v1.GroupService.End:input_type -> salvor.v1.EndRequest
-	14, // 47: salvor.v1.GroupService.Discover:input_type -> salvor.v1.DiscoverRequest
-	16, // 48: salvor.v1.GroupService.Lease:input_type -> salvor.v1.LeaseRequest
-	18, // 49: salvor.v1.GroupService.Extend:input_type -> salvor.v1.ExtendRequest
-	20, // 50: salvor.v1.GroupService.Settle:input_type -> salvor.v1.SettleRequest
-	22, // 51: salvor.v1.GroupService.Feedback:input_type -> salvor.v1.FeedbackRequest
-	24, // 52: salvor.v1.GroupService.OpenSegment:input_type -> salvor.v1.OpenSegmentRequest
-	26, // 53: salvor.v1.GroupService.SetSegment:input_type -> salvor.v1.SetSegmentRequest
-	28, // 54: salvor.v1.GroupService.Reopen:input_type -> salvor.v1.ReopenRequest
-	30, // 55: salvor.v1.GroupService.Exclude:input_type -> salvor.v1.ExcludeRequest
-	32, // 56: salvor.v1.GroupService.SetCeiling:input_type -> salvor.v1.SetCeilingRequest
-	34, // 57: salvor.v1.GroupService.MergeHosts:input_type -> salvor.v1.MergeHostsRequest
-	36, // 58: salvor.v1.GroupService.SetShare:input_type -> salvor.v1.SetShareRequest
-	38, // 59: salvor.v1.GroupService.SetLimits:input_type -> salvor.v1.SetLimitsRequest
-	40, // 60: salvor.v1.GroupService.HostGroups:input_type -> salvor.v1.HostGroupsRequest
-	42, // 61: salvor.v1.GroupService.Crawl:input_type -> salvor.v1.CrawlRequest
-	44, // 62: salvor.v1.GroupService.Crawls:input_type -> salvor.v1.CrawlsRequest
-	46, // 63: salvor.v1.GroupService.Totals:input_type -> salvor.v1.TotalsRequest
-	48, // 64: salvor.v1.GroupService.Hosts:input_type -> salvor.v1.HostsRequest
-	50, // 65: salvor.v1.GroupService.Types:input_type -> salvor.v1.TypesRequest
-	52, // 66: salvor.v1.GroupService.Codes:input_type -> salvor.v1.CodesRequest
-	54, // 67: salvor.v1.GroupService.Reasons:input_type -> salvor.v1.ReasonsRequest
-	56, // 68: salvor.v1.GroupService.Lookup:input_type -> salvor.v1.LookupRequest
-	58, // 69: salvor.v1.GroupService.Walk:input_type -> salvor.v1.WalkRequest
-	60, // 70: salvor.v1.GroupService.Segments:input_type -> salvor.v1.SegmentsRequest
-	62, // 71: salvor.v1.GroupService.Robots:input_type -> salvor.v1.RobotsRequest
-	64, // 72: salvor.v1.GroupService.Records:input_type -> salvor.v1.RecordsRequest
-	66, // 73: salvor.v1.GroupService.SetRecord:input_type -> salvor.v1.SetRecordRequest
-	1,  // 74: salvor.v1.GroupService.CreateCrawl:output_type -> salvor.v1.CreateCrawlResponse
-	3,  // 75: salvor.v1.GroupService.SetCrawl:output_type -> salvor.v1.SetCrawlResponse
-	5,  // 76: salvor.v1.GroupService.AdoptCrawl:output_type -> salvor.v1.AdoptCrawlResponse
-	7,  // 77: salvor.v1.GroupService.CloseCrawl:output_type -> salvor.v1.CloseCrawlResponse
-	9,  // 78: salvor.v1.GroupService.Register:output_type -> salvor.v1.RegisterResponse
-	11, // 79: salvor.v1.GroupService.RegisterAs:output_type -> salvor.v1.RegisterAsResponse
-	13, // 80: salvor.v1.GroupService.End:output_type -> salvor.v1.EndResponse
-	15, // 81: salvor.v1.GroupService.Discover:output_type -> salvor.v1.DiscoverResponse
-	17, // 82: salvor.v1.GroupService.Lease:output_type -> salvor.v1.LeaseResponse
-	19, // 83: salvor.v1.GroupService.Extend:output_type -> salvor.v1.ExtendResponse
-	21, // 84: salvor.v1.GroupService.Settle:output_type -> salvor.v1.SettleResponse
-	23, // 85: salvor.v1.GroupService.Feedback:output_type -> salvor.v1.FeedbackResponse
-	25, // 86: salvor.v1.GroupService.OpenSegment:output_type -> salvor.v1.OpenSegmentResponse
-	27, // 87: salvor.v1.GroupService.SetSegment:output_type -> salvor.v1.SetSegmentResponse
-	29, // 88: salvor.v1.GroupService.Reopen:output_type -> salvor.v1.ReopenResponse
-	31, // 89: salvor.v1.GroupService.Exclude:output_type -> salvor.v1.ExcludeResponse
-	33, // 90: salvor.v1.GroupService.SetCeiling:output_type -> salvor.v1.SetCeilingResponse
-	35, // 91: salvor.v1.GroupService.MergeHosts:output_type -> salvor.v1.MergeHostsResponse
-	37, // 92: salvor.v1.GroupService.SetShare:output_type -> salvor.v1.SetShareResponse
-	39, // 93: salvor.v1.GroupService.SetLimits:output_type -> salvor.v1.SetLimitsResponse
-	41, // 94: salvor.v1.GroupService.HostGroups:output_type -> salvor.v1.HostGroupsResponse
-	43, // 95: salvor.v1.GroupService.Crawl:output_type -> salvor.v1.CrawlResponse
-	45, // 96: salvor.v1.GroupService.Crawls:output_type -> salvor.v1.CrawlsResponse
-	47, // 97: salvor.v1.GroupService.Totals:output_type -> salvor.v1.TotalsResponse
-	49, // 98: salvor.v1.GroupService.Hosts:output_type -> salvor.v1.HostsResponse
-	51, // 99: salvor.v1.GroupService.Types:output_type -> salvor.v1.TypesResponse
-	53, // 100: salvor.v1.GroupService.Codes:output_type -> salvor.v1.CodesResponse
-	55, // 101: salvor.v1.GroupService.Reasons:output_type -> salvor.v1.ReasonsResponse
-	57, // 102: salvor.v1.GroupService.Lookup:output_type -> salvor.v1.LookupResponse
-	59, // 103: salvor.v1.GroupService.Walk:output_type -> salvor.v1.WalkResponse
-	61, // 104: salvor.v1.GroupService.Segments:output_type -> salvor.v1.SegmentsResponse
-	63, // 105: salvor.v1.GroupService.Robots:output_type -> salvor.v1.RobotsResponse
-	65, // 106: salvor.v1.GroupService.Records:output_type -> salvor.v1.RecordsResponse
-	67, // 107: salvor.v1.GroupService.SetRecord:output_type -> salvor.v1.SetRecordResponse
-	74, // [74:108] is the sub-list for method output_type
-	40, // [40:74] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	70, // 0: salvor.v1.CreateCrawlRequest.crawl:type_name -> salvor.v1.Crawl
+	70, // 1: salvor.v1.CreateCrawlResponse.crawl:type_name -> salvor.v1.Crawl
+	70, // 2: salvor.v1.SetCrawlRequest.crawl:type_name -> salvor.v1.Crawl
+	70, // 3: salvor.v1.AdoptCrawlRequest.crawl:type_name -> salvor.v1.Crawl
+	71, // 4: salvor.v1.DiscoverRequest.call:type_name -> salvor.v1.Call
+	72, // 5: salvor.v1.DiscoverRequest.items:type_name -> salvor.v1.Offer
+	73, // 6: salvor.v1.DiscoverResponse.results:type_name -> salvor.v1.Result
+	71, // 7: salvor.v1.LeaseRequest.call:type_name -> salvor.v1.Call
+	74, // 8: salvor.v1.LeaseResponse.leases:type_name -> salvor.v1.Lease
+	71, // 9: salvor.v1.ExtendRequest.call:type_name -> salvor.v1.Call
+	75, // 10: salvor.v1.ExtendRequest.leases:type_name -> salvor.v1.Extension
+	76, // 11: salvor.v1.ExtendRequest.unstarted:type_name -> salvor.v1.Slice
+	75, // 12: salvor.v1.ExtendResponse.granted:type_name -> salvor.v1.Extension
+	76, // 13: salvor.v1.ExtendResponse.recalled:type_name -> salvor.v1.Slice
+	77, // 14: salvor.v1.ExtendResponse.merged:type_name -> salvor.v1.Member
+	71, // 15: salvor.v1.SettleRequest.call:type_name -> salvor.v1.Call
+	78, // 16: salvor.v1.SettleRequest.entries:type_name -> salvor.v1.Entry
+	79, // 17: salvor.v1.SettleRequest.robots:type_name -> salvor.v1.Robots
+	80, // 18: salvor.v1.FeedbackRequest.hosts:type_name -> salvor.v1.HostFeedback
+	71, // 19: salvor.v1.OpenSegmentRequest.call:type_name -> salvor.v1.Call
+	81, // 20: salvor.v1.SetSegmentRequest.segment:type_name -> salvor.v1.Segment
+	82, // 21: salvor.v1.ReopenRequest.outcomes:type_name -> salvor.v1.Outcome
+	83, // 22: salvor.v1.ExcludeRequest.keys:type_name -> salvor.v1.HostKey
+	83, // 23: salvor.v1.RankRequest.keys:type_name -> salvor.v1.HostKey
+	84, // 24: salvor.v1.MergeHostsRequest.group:type_name -> salvor.v1.HostGroup
+	85, // 25: salvor.v1.SetLimitsRequest.limits:type_name -> salvor.v1.GroupLimits
+	84, // 26: salvor.v1.HostGroupsResponse.groups:type_name -> salvor.v1.HostGroup
+	70, // 27: salvor.v1.CrawlResponse.crawl:type_name -> salvor.v1.Crawl
+	70, // 28: salvor.v1.CrawlsResponse.crawls:type_name -> salvor.v1.Crawl
+	86, // 29: salvor.v1.TotalsResponse.totals:type_name -> salvor.v1.Totals
+	87, // 30: salvor.v1.HostsResponse.hosts:type_name -> salvor.v1.Host
+	88, // 31: salvor.v1.TypesResponse.types:type_name -> salvor.v1.TypeCount
+	89, // 32: salvor.v1.CodesResponse.codes:type_name -> salvor.v1.CodeCount
+	90, // 33: salvor.v1.ReasonsResponse.reasons:type_name -> salvor.v1.ReasonCount
+	91, // 34: salvor.v1.LookupResponse.known:type_name -> salvor.v1.Known
+	82, // 35: salvor.v1.WalkRequest.outcomes:type_name -> salvor.v1.Outcome
+	91, // 36: salvor.v1.WalkResponse.items:type_name -> salvor.v1.Known
+	81, // 37: salvor.v1.SegmentsResponse.segments:type_name -> salvor.v1.Segment
+	79, // 38: salvor.v1.RobotsResponse.robots:type_name -> salvor.v1.Robots
+	92, // 39: salvor.v1.RecordsResponse.records:type_name -> salvor.v1.Record
+	92, // 40: salvor.v1.SetRecordRequest.record:type_name -> salvor.v1.Record
+	0,  // 41: salvor.v1.GroupService.CreateCrawl:input_type -> salvor.v1.CreateCrawlRequest
+	2,  // 42: salvor.v1.GroupService.SetCrawl:input_type -> salvor.v1.SetCrawlRequest
+	4,  // 43: salvor.v1.GroupService.AdoptCrawl:input_type -> salvor.v1.AdoptCrawlRequest
+	6,  // 44: salvor.v1.GroupService.CloseCrawl:input_type -> salvor.v1.CloseCrawlRequest
+	8,  // 45: salvor.v1.GroupService.Register:input_type -> salvor.v1.RegisterRequest
+	10, // 46: salvor.v1.GroupService.RegisterAs:input_type -> salvor.v1.RegisterAsRequest
+	12, // 47: salvor.v1.GroupService.End:input_type -> salvor.v1.EndRequest
+	14, // 48: salvor.v1.GroupService.Discover:input_type -> salvor.v1.DiscoverRequest
+	16, // 49: salvor.v1.GroupService.Lease:input_type -> salvor.v1.LeaseRequest
+	18, // 50: salvor.v1.GroupService.Extend:input_type -> salvor.v1.ExtendRequest
+	20, // 51: salvor.v1.GroupService.Settle:input_type -> salvor.v1.SettleRequest
+	22, // 52: salvor.v1.GroupService.Feedback:input_type -> salvor.v1.FeedbackRequest
+	24, // 53: salvor.v1.GroupService.OpenSegment:input_type -> salvor.v1.OpenSegmentRequest
+	26, // 54: salvor.v1.GroupService.SetSegment:input_type -> salvor.v1.SetSegmentRequest
+	28, // 55: salvor.v1.GroupService.Reopen:input_type -> salvor.v1.ReopenRequest
+	30, // 56: salvor.v1.GroupService.Exclude:input_type -> salvor.v1.ExcludeRequest
+	32, // 57: salvor.v1.GroupService.Rank:input_type -> salvor.v1.RankRequest
+	34, // 58: salvor.v1.GroupService.SetCeiling:input_type -> salvor.v1.SetCeilingRequest
+	36, // 59: salvor.v1.GroupService.MergeHosts:input_type -> salvor.v1.MergeHostsRequest
+	38, // 60: salvor.v1.GroupService.SetShare:input_type -> salvor.v1.SetShareRequest
+	40, // 61: salvor.v1.GroupService.SetLimits:input_type -> salvor.v1.SetLimitsRequest
+	42, // 62: salvor.v1.GroupService.HostGroups:input_type -> salvor.v1.HostGroupsRequest
+	44, // 63: salvor.v1.GroupService.Crawl:input_type -> salvor.v1.CrawlRequest
+	46, // 64: salvor.v1.GroupService.Crawls:input_type -> salvor.v1.CrawlsRequest
+	48, // 65: salvor.v1.GroupService.Totals:input_type -> salvor.v1.TotalsRequest
+	50, // 66: salvor.v1.GroupService.Hosts:input_type -> salvor.v1.HostsRequest
+	52, // 67: salvor.v1.GroupService.Types:input_type -> salvor.v1.TypesRequest
+	54, // 68: salvor.v1.GroupService.Codes:input_type -> salvor.v1.CodesRequest
+	56, // 69: salvor.v1.GroupService.Reasons:input_type -> salvor.v1.ReasonsRequest
+	58, // 70: salvor.v1.GroupService.Lookup:input_type -> salvor.v1.LookupRequest
+	60, // 71: salvor.v1.GroupService.Walk:input_type -> salvor.v1.WalkRequest
+	62, // 72: salvor.v1.GroupService.Segments:input_type -> salvor.v1.SegmentsRequest
+	64, // 73: salvor.v1.GroupService.Robots:input_type -> salvor.v1.RobotsRequest
+	66, // 74: salvor.v1.GroupService.Records:input_type -> salvor.v1.RecordsRequest
+	68, // 75: salvor.v1.GroupService.SetRecord:input_type -> salvor.v1.SetRecordRequest
+	1,  // 76: salvor.v1.GroupService.CreateCrawl:output_type -> salvor.v1.CreateCrawlResponse
+	3,  // 77: salvor.v1.GroupService.SetCrawl:output_type -> salvor.v1.SetCrawlResponse
+	5,  // 78: salvor.v1.GroupService.AdoptCrawl:output_type -> salvor.v1.AdoptCrawlResponse
+	7,  // 79: salvor.v1.GroupService.CloseCrawl:output_type -> salvor.v1.CloseCrawlResponse
+	9,  // 80: salvor.v1.GroupService.Register:output_type -> salvor.v1.RegisterResponse
+	11, // 81: salvor.v1.GroupService.RegisterAs:output_type -> salvor.v1.RegisterAsResponse
+	13, // 82: salvor.v1.GroupService.End:output_type -> salvor.v1.EndResponse
+	15, // 83: salvor.v1.GroupService.Discover:output_type -> salvor.v1.DiscoverResponse
+	17, // 84: salvor.v1.GroupService.Lease:output_type -> salvor.v1.LeaseResponse
+	19, // 85: salvor.v1.GroupService.Extend:output_type -> salvor.v1.ExtendResponse
+	21, // 86: salvor.v1.GroupService.Settle:output_type -> salvor.v1.SettleResponse
+	23, // 87: salvor.v1.GroupService.Feedback:output_type -> salvor.v1.FeedbackResponse
+	25, // 88: salvor.v1.GroupService.OpenSegment:output_type -> salvor.v1.OpenSegmentResponse
+	27, // 89: salvor.v1.GroupService.SetSegment:output_type -> salvor.v1.SetSegmentResponse
+	29, // 90: salvor.v1.GroupService.Reopen:output_type -> salvor.v1.ReopenResponse
+	31, // 91: salvor.v1.GroupService.Exclude:output_type -> salvor.v1.ExcludeResponse
+	33, // 92: salvor.v1.GroupService.Rank:output_type -> salvor.v1.RankResponse
+	35, // 93: salvor.v1.GroupService.SetCeiling:output_type -> salvor.v1.SetCeilingResponse
+	37, // 94: salvor.v1.GroupService.MergeHosts:output_type -> salvor.v1.MergeHostsResponse
+	39, // 95: salvor.v1.GroupService.SetShare:output_type -> salvor.v1.SetShareResponse
+	41, // 96: salvor.v1.GroupService.SetLimits:output_type -> salvor.v1.SetLimitsResponse
+	43, // 97: salvor.v1.GroupService.HostGroups:output_type -> salvor.v1.HostGroupsResponse
+	45, // 98: salvor.v1.GroupService.Crawl:output_type -> salvor.v1.CrawlResponse
+	47, // 99: salvor.v1.GroupService.Crawls:output_type -> salvor.v1.CrawlsResponse
+	49, // 100: salvor.v1.GroupService.Totals:output_type -> salvor.v1.TotalsResponse
+	51, // 101: salvor.v1.GroupService.Hosts:output_type -> salvor.v1.HostsResponse
+	53, // 102: salvor.v1.GroupService.Types:output_type -> salvor.v1.TypesResponse
+	55, // 103: salvor.v1.GroupService.Codes:output_type -> salvor.v1.CodesResponse
+	57, // 104: salvor.v1.GroupService.Reasons:output_type -> salvor.v1.ReasonsResponse
+	59, // 105: salvor.v1.GroupService.Lookup:output_type -> salvor.v1.LookupResponse
+	61, // 106: salvor.v1.GroupService.Walk:output_type -> salvor.v1.WalkResponse
+	63, // 107: salvor.v1.GroupService.Segments:output_type -> salvor.v1.SegmentsResponse
+	65, // 108: salvor.v1.GroupService.Robots:output_type -> salvor.v1.RobotsResponse
+	67, // 109: salvor.v1.GroupService.Records:output_type -> salvor.v1.RecordsResponse
+	69, // 110: salvor.v1.GroupService.SetRecord:output_type -> salvor.v1.SetRecordResponse
+	76, // [76:111] is the sub-list for method output_type
+	41, // [41:76] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_salvor_v1_group_proto_init() }
@@ -3607,7 +3724,7 @@ func file_salvor_v1_group_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_salvor_v1_group_proto_rawDesc), len(file_salvor_v1_group_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   68,
+			NumMessages:   70,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

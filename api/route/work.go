@@ -132,6 +132,18 @@ func (r *Router) Exclude(ctx context.Context, crawl salvor.CrawlID, rule string,
 	})
 }
 
+// Rank implements api.Coordinator. Beside an error, it returns how many moved
+// all the same.
+func (r *Router) Rank(ctx context.Context, crawl salvor.CrawlID, items []api.Ranked) (int64, error) {
+	if len(r.groups) == 1 {
+		return r.groups[0].Rank(ctx, crawl, items)
+	}
+	parts, _ := split(r, items, func(k *api.Ranked) string { return k.Host })
+	return r.total(ctx, holds(parts), func(ctx context.Context, g int) (int64, error) {
+		return r.groups[g].Rank(ctx, crawl, parts[g])
+	})
+}
+
 // Reopen implements api.Coordinator. Beside an error, it returns how many were
 // reopened all the same.
 func (r *Router) Reopen(ctx context.Context, x api.Reopen) (int64, error) {

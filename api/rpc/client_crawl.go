@@ -51,6 +51,14 @@ func (c *Client) Exclude(ctx context.Context, crawl salvor.CrawlID, rule string,
 	return res.GetCount(), err
 }
 
+// Rank implements api.Coordinator.
+func (c *Client) Rank(ctx context.Context, crawl salvor.CrawlID, items []api.Ranked) (int64, error) {
+	req := &pb.RankRequest{Crawl: uint32(crawl)}
+	putRanked(req, items)
+	res, err := ask(ctx, c, c.long(true), c.rpc.Rank, req)
+	return res.GetCount(), err
+}
+
 // SetCeiling implements api.Coordinator.
 func (c *Client) SetCeiling(ctx context.Context, crawl salvor.CrawlID, host string, p salvor.Pace) error {
 	_, err := ask(ctx, c, c.short(true), c.rpc.SetCeiling, &pb.SetCeilingRequest{Crawl: uint32(crawl), Host: host, Pace: uint64(p)})

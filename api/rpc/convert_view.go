@@ -186,3 +186,27 @@ func getRecord(r *api.Record, m *pb.Record) error {
 	*r = api.Record{Table: m.Table, Key: m.Key, Value: m.Value, Version: m.Version}
 	return nil
 }
+
+func putRanked(m *pb.RankRequest, items []api.Ranked) {
+	m.Keys, m.Bands = make([]*pb.HostKey, len(items)), make([]byte, len(items))
+	for i := range items {
+		m.Keys[i] = new(pb.HostKey)
+		putHostKey(m.Keys[i], &items[i].HostKey)
+		m.Bands[i] = byte(items[i].Band)
+	}
+}
+
+func getRanked(m *pb.RankRequest) ([]api.Ranked, error) {
+	keys, err := getAll(m.Keys, getHostKey)
+	if err != nil {
+		return nil, err
+	}
+	if len(m.Bands) != len(keys) {
+		return nil, salvor.Errorf(salvor.Invalid, "%d bands for %d items", len(m.Bands), len(keys))
+	}
+	items := make([]api.Ranked, len(keys))
+	for i := range keys {
+		items[i] = api.Ranked{HostKey: keys[i], Band: salvor.Band(m.Bands[i])}
+	}
+	return items, nil
+}

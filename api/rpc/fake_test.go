@@ -108,6 +108,9 @@ func (e *echo) Reopen(ctx context.Context, r api.Reopen) (int64, error) {
 func (e *echo) Exclude(ctx context.Context, id salvor.CrawlID, rule string, k []api.HostKey) (int64, error) {
 	return reply[int64](e, ctx, "Exclude", id, rule, k)
 }
+func (e *echo) Rank(ctx context.Context, id salvor.CrawlID, items []api.Ranked) (int64, error) {
+	return reply[int64](e, ctx, "Rank", id, items)
+}
 func (e *echo) SetCeiling(ctx context.Context, id salvor.CrawlID, host string, p salvor.Pace) error {
 	return e.note(ctx, "SetCeiling", id, host, p)
 }

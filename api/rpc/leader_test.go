@@ -156,6 +156,7 @@ func TestNothingIsDoneTwice(t *testing.T) {
 		"Feedback":    {false, func(ctx context.Context, c *Client) error { return c.Feedback(ctx, nil) }},
 		"Reopen":      {false, func(ctx context.Context, c *Client) error { _, err := c.Reopen(ctx, api.Reopen{}); return err }},
 		"Exclude":     {false, func(ctx context.Context, c *Client) error { _, err := c.Exclude(ctx, 1, "r", nil); return err }},
+		"Rank":        {true, func(ctx context.Context, c *Client) error { _, err := c.Rank(ctx, 1, nil); return err }},
 		"SetRecord":   {false, func(ctx context.Context, c *Client) error { _, err := c.SetRecord(ctx, api.Record{}); return err }},
 		"SetSegment":  {true, func(ctx context.Context, c *Client) error { return c.SetSegment(ctx, api.Segment{}) }},
 	} {

@@ -72,6 +72,7 @@ func FuzzRequests(f *testing.F) {
 	add(&pb.ExtendRequest{Leases: []*pb.Extension{{Lease: 1}}, Unstarted: []*pb.Slice{{Items: -1}}})
 	add(&pb.SetCrawlRequest{Crawl: &pb.Crawl{HashKey: make([]byte, 17)}})
 	add(&pb.ExcludeRequest{Keys: []*pb.HostKey{{}}})
+	add(&pb.RankRequest{Keys: []*pb.HostKey{{}}, Bands: []byte{1, 2}})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var (
 			discover pb.DiscoverRequest
@@ -80,6 +81,7 @@ func FuzzRequests(f *testing.F) {
 			lease    pb.LeaseRequest
 			crawl    pb.SetCrawlRequest
 			exclude  pb.ExcludeRequest
+			rank     pb.RankRequest
 			segment  pb.SetSegmentRequest
 			record   pb.SetRecordRequest
 			feedback pb.FeedbackRequest
@@ -95,6 +97,7 @@ func FuzzRequests(f *testing.F) {
 		read(&lease, func() error { getWant(&lease); return nil })
 		read(&crawl, func() error { _, err := getOne(crawl.Crawl, getCrawl); return err })
 		read(&exclude, func() error { _, err := getAll(exclude.Keys, getHostKey); return err })
+		read(&rank, func() error { _, err := getRanked(&rank); return err })
 		read(&segment, func() error { _, err := getOne(segment.Segment, getSegment); return err })
 		read(&record, func() error { _, err := getOne(record.Record, getRecord); return err })
 		read(&feedback, func() error { _, err := getAll(feedback.Hosts, getFeedback); return err })

@@ -61,6 +61,18 @@ func (service) Exclude(ctx context.Context, m *pb.ExcludeRequest) (*pb.ExcludeRe
 	return &pb.ExcludeResponse{Count: n}, nil
 }
 
+func (service) Rank(ctx context.Context, m *pb.RankRequest) (*pb.RankResponse, error) {
+	items, err := getRanked(m)
+	if err != nil {
+		return nil, err
+	}
+	n, err := groupOf(ctx).Rank(ctx, salvor.CrawlID(m.Crawl), items)
+	if err != nil {
+		return nil, err
+	}
+	return &pb.RankResponse{Count: n}, nil
+}
+
 func (service) SetCeiling(ctx context.Context, m *pb.SetCeilingRequest) (*pb.SetCeilingResponse, error) {
 	return &pb.SetCeilingResponse{}, groupOf(ctx).SetCeiling(ctx, salvor.CrawlID(m.Crawl), m.Host, salvor.Pace(m.Pace))
 }

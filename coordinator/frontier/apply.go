@@ -215,6 +215,8 @@ func (t *tx) run(env *Envelope) (any, error) {
 		return nil, t.setGroup(c)
 	case *SetShare:
 		return nil, t.setShare(c)
+	case *Rank:
+		return t.rank(c)
 	}
 	return nil, salvor.Errorf(salvor.TooNew, "apply command: unknown type %T", env.Command)
 }

@@ -105,6 +105,8 @@ func newCommand(k kind) Command {
 		return new(SetGroup)
 	case kindSetShare:
 		return new(SetShare)
+	case kindRank:
+		return new(Rank)
 	}
 	return nil
 }

@@ -180,3 +180,25 @@ func (c *Exclude) decode(r *reader) {
 		c.Items[i].Host = r.same(&host)
 	}
 }
+
+func (c *Rank) encode(w *writer) {
+	w.uint(uint64(c.Crawl))
+	w.uint(uint64(len(c.Items)))
+	var host string
+	for _, it := range c.Items {
+		w.raw(it.Key[:])
+		w.same(it.Host, &host)
+		w.byte(byte(it.Band))
+	}
+}
+
+func (c *Rank) decode(r *reader) {
+	c.Crawl = salvor.CrawlID(r.small(1<<32 - 1))
+	c.Items = make([]api.Ranked, r.count(18))
+	var host string
+	for i := range c.Items {
+		c.Items[i].Key = r.key()
+		c.Items[i].Host = r.same(&host)
+		c.Items[i].Band = salvor.Band(r.byte())
+	}
+}

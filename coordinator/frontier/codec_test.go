@@ -54,6 +54,7 @@ func samples() []Envelope {
 		&Close{Crawl: 3}, &Tick{}, &SetRecord{api.Record{Table: "nodes", Key: "n1", Value: []byte(`{"id":"n1"}`), Version: 12}},
 		&AdoptCrawl{crawl}, &EndIdle{Session: 5, Answers: 300},
 		&SetGroup{Crawl: 3, Name: "cdn", Hosts: []string{"a.example", "b.example"}, Share: 700}, &SetShare{Name: "cdn", Share: 700},
+		&Rank{Crawl: 3, Items: []api.Ranked{{HostKey: api.HostKey{Host: "a", Key: salvor.Key{1}}, Band: 0x41}, {HostKey: api.HostKey{Host: "a", Key: salvor.Key{2}}, Band: 0x5f}}},
 	}
 	var list []Envelope
 	for i, c := range commands {

@@ -48,6 +48,7 @@ const (
 	kindEndIdle
 	kindSetGroup
 	kindSetShare
+	kindRank
 )
 
 // Level is the newest feature level this program knows. A node that runs at a
@@ -55,7 +56,8 @@ const (
 //
 //	1  the first
 //	2  EndIdle, SetGroup, SetShare
-const Level = 2
+//	3  Rank
+const Level = 3
 
 // LevelOf is the feature level a command needs: it is proposed only where the
 // cluster runs at that level or a newer one.
@@ -63,6 +65,8 @@ func LevelOf(c Command) uint16 {
 	switch c.(type) {
 	case *EndIdle, *SetGroup, *SetShare:
 		return 2
+	case *Rank:
+		return 3
 	}
 	return 1
 }
@@ -160,6 +164,11 @@ type (
 		Name  string
 		Share salvor.Pace // 0 all
 	}
+	// Rank moves open items to other bands; at most 1,000.
+	Rank struct {
+		Crawl salvor.CrawlID
+		Items []api.Ranked
+	}
 )
 
 func (*CreateCrawl) kind() kind { return kindCreateCrawl }
@@ -183,3 +192,4 @@ func (*AdoptCrawl) kind() kind  { return kindAdoptCrawl }
 func (*EndIdle) kind() kind     { return kindEndIdle }
 func (*SetGroup) kind() kind    { return kindSetGroup }
 func (*SetShare) kind() kind    { return kindSetShare }
+func (*Rank) kind() kind        { return kindRank }

@@ -79,6 +79,9 @@ func (g *generator) command(s salvor.SessionID) Command {
 	case n < 93:
 		return g.reopen()
 	case n < 95:
+		if g.IntN(2) == 0 {
+			return g.rank()
+		}
 		return g.exclude()
 	case n < 97:
 		return g.setCrawl()
@@ -311,6 +314,15 @@ func (g *generator) exclude() Command {
 	c := &Exclude{Crawl: g.crawl(), Rule: "exclude:x"}
 	for range g.IntN(5) {
 		c.Items = append(c.Items, api.HostKey{Host: g.host(), Key: g.key()})
+	}
+	return c
+}
+
+func (g *generator) rank() Command {
+	c := &Rank{Crawl: g.crawl()}
+	for range g.IntN(6) {
+		band := []salvor.Band{salvor.BandSeed, salvor.BandPage, salvor.BandPage + 3, salvor.BandSpeculative}[g.IntN(4)]
+		c.Items = append(c.Items, api.Ranked{HostKey: api.HostKey{Host: g.host(), Key: g.key()}, Band: band})
 	}
 	return c
 }

@@ -140,3 +140,33 @@ func (t *tx) exclude(c *Exclude) (int64, error) {
 	}
 	return n, nil
 }
+
+// rank moves open items to other bands: those that are queued take their new
+// place at once, the others when they come back. It returns how many moved.
+func (t *tx) rank(c *Rank) (n int64, err error) {
+	cr, err := t.crawl(c.Crawl)
+	if err != nil {
+		return 0, err
+	}
+	for _, k := range c.Items {
+		q := t.queue(cr, k.Host)
+		if q == nil {
+			continue
+		}
+		id := itemID{cr.ID, q.h.num, k.Key}
+		it := t.item(id)
+		if it == nil || it.state == api.StateSettled || it.class == salvor.ClassRobots || it.band == k.Band {
+			continue
+		}
+		n++
+		if it.state != api.StateQueued {
+			it.band = k.Band
+			t.put(id, it)
+			continue
+		}
+		t.leave(q, id, it)
+		it.band = k.Band
+		t.enterQueue(q, id, it, frontFresh)
+	}
+	return n, nil
+}

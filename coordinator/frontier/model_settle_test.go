@@ -180,6 +180,22 @@ func (m *model) exclude(c *Exclude) (n int64) {
 	return n
 }
 
+func (m *model) rank(c *Rank) (n int64) {
+	for _, x := range c.Items {
+		k := mKey{c.Crawl, x.Host, x.Key}
+		it := m.items[k]
+		if it == nil || it.State == api.StateSettled || it.Class == salvor.ClassRobots || it.Band == x.Band {
+			continue
+		}
+		it.Band = x.Band
+		if it.State == api.StateQueued {
+			m.enqueue(k, false)
+		}
+		n++
+	}
+	return n
+}
+
 func (m *model) totals(c salvor.CrawlID) (t api.Totals) {
 	for k, it := range m.items {
 		if k.crawl != c {

@@ -241,6 +241,8 @@ func (m *model) run(env Envelope) (any, error) {
 		return m.reopen(c), nil
 	case *Exclude:
 		return m.exclude(c), nil
+	case *Rank:
+		return m.rank(c), nil
 	case *Close:
 		over := m.crawls[c.Crawl].Deadline > 0 && m.clock >= m.crawls[c.Crawl].Deadline && m.leased(c.Crawl) == 0
 		if m.open(c.Crawl) > 0 && !over {

@@ -66,6 +66,8 @@ func (s *script) command() Command {
 		return s.reopen(crawl)
 	case "exclude":
 		return s.exclude(crawl)
+	case "rank":
+		return s.rank(crawl)
 	case "close":
 		return &Close{Crawl: crawl}
 	case "tick":
@@ -119,7 +121,7 @@ func (s *script) discover(crawl salvor.CrawlID) Command {
 			x.Hop.Links = uint16(s.parse(v))
 		}
 		if v := o["band"]; v != "" {
-			x.Band = map[string]salvor.Band{"robots": salvor.BandRobots, "seed": salvor.BandSeed, "requisite": salvor.BandRequisite, "extra": salvor.BandExtra}[v]
+			x.Band = bandNames[v]
 		}
 		d.Items = append(d.Items, x)
 	}
@@ -260,6 +262,21 @@ func (s *script) exclude(crawl salvor.CrawlID) Command {
 	for _, w := range s.rows() {
 		host, k := s.item(w[0])
 		c.Items = append(c.Items, api.HostKey{Host: host, Key: k})
+	}
+	return c
+}
+
+var bandNames = map[string]salvor.Band{
+	"robots": salvor.BandRobots, "seed": salvor.BandSeed, "requisite": salvor.BandRequisite, "page": salvor.BandPage,
+	"later": salvor.BandPage + 5, "extra": salvor.BandExtra,
+}
+
+// rank reads rows of "host/path band=...".
+func (s *script) rank(crawl salvor.CrawlID) Command {
+	c := &Rank{Crawl: crawl}
+	for _, w := range s.rows() {
+		host, k := s.item(w[0])
+		c.Items = append(c.Items, api.Ranked{HostKey: api.HostKey{Host: host, Key: k}, Band: bandNames[options(w[1:])["band"]]})
 	}
 	return c
 }

@@ -39,6 +39,8 @@ func Validate(c Command) error {
 		return firstOf(
 			check(len(c.Items) <= maxPiece, "an exclusion of more than %d items", maxPiece),
 			check(len(c.Rule) <= MaxReason, "a rule of more than %d bytes", MaxReason))
+	case *Rank:
+		return validateRank(c)
 	case *Reopen:
 		return validateReopen(c)
 	case *Register:
@@ -157,6 +159,18 @@ func validateReopen(c *Reopen) error {
 		if o.HasCapture() || o == salvor.Open || o >= salvor.OutOfTime {
 			return salvor.Errorf(salvor.Invalid, "reopen: items that are %s cannot be queued again", o).
 				WithHint("The URLs of saved items are in the CDXJ files: offer them to a new crawl that has this one as its basis.")
+		}
+	}
+	return nil
+}
+
+func validateRank(c *Rank) error {
+	if len(c.Items) > maxPiece {
+		return check(false, "a ranking of more than %d items", maxPiece)
+	}
+	for _, it := range c.Items {
+		if it.Band <= salvor.BandRobots {
+			return check(false, "an item in band %#x, which gates its host", uint8(it.Band))
 		}
 	}
 	return nil

@@ -28,7 +28,7 @@ var methods = map[string][]api.Role{
 	"Reasons": reads, "Lookup": reads, "Walk": reads, "Segments": reads, "Robots": reads,
 
 	// api.Coordinator, a person's part
-	"CreateCrawl": steers, "SetCrawl": offers, "Reopen": steers, "Exclude": steers, "SetCeiling": steers,
+	"CreateCrawl": steers, "SetCrawl": offers, "Reopen": steers, "Exclude": steers, "Rank": steers, "SetCeiling": steers,
 
 	// api.Coordinator, a worker's part
 	"Register": fetches, "RegisterAs": fetches, "End": fetches, "Discover": offers, "Lease": fetches,

@@ -222,7 +222,7 @@ func TestAllow(t *testing.T) {
 	all := []api.Role{api.RoleAdmin, api.RoleOperator, api.RoleResearcher, api.RoleWorker, api.RoleAccess, api.RoleCoordinator}
 	for method, want := range map[string]string{ // in that order
 		"Crawls": "yyyyyy", "Totals": "yyyyyy", "Walk": "yyyyyy", "Lookup": "yyyyyy", "Robots": "yyyyyy", "Segments": "yyyyyy",
-		"CreateCrawl": "yynnny", "SetCrawl": "yynyny", "Reopen": "yynnny", "Exclude": "yynnny", "SetCeiling": "yynnny",
+		"CreateCrawl": "yynnny", "SetCrawl": "yynyny", "Reopen": "yynnny", "Exclude": "yynnny", "Rank": "yynnny", "SetCeiling": "yynnny",
 		"Discover": "yynyny",
 		"Register": "ynnyny", "RegisterAs": "ynnyny", "End": "ynnyny", "Lease": "ynnyny", "Extend": "ynnyny", "Settle": "ynnyny",
 		"Feedback": "ynnyny", "OpenSegment": "ynnyny", "SetSegment": "ynnyny", "Presign": "ynnyny",

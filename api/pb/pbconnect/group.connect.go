@@ -71,6 +71,8 @@ const (
 	GroupServiceReopenProcedure = "/salvor.v1.GroupService/Reopen"
 	// GroupServiceExcludeProcedure is the fully-qualified name of the GroupService's Exclude RPC.
 	GroupServiceExcludeProcedure = "/salvor.v1.GroupService/Exclude"
+	// GroupServiceRankProcedure is the fully-qualified name of the GroupService's Rank RPC.
+	GroupServiceRankProcedure = "/salvor.v1.GroupService/Rank"
 	// GroupServiceSetCeilingProcedure is the fully-qualified name of the GroupService's SetCeiling RPC.
 	GroupServiceSetCeilingProcedure = "/salvor.v1.GroupService/SetCeiling"
 	// GroupServiceMergeHostsProcedure is the fully-qualified name of the GroupService's MergeHosts RPC.
@@ -127,6 +129,7 @@ type GroupServiceClient interface {
 	SetSegment(context.Context, *pb.SetSegmentRequest) (*pb.SetSegmentResponse, error)
 	Reopen(context.Context, *pb.ReopenRequest) (*pb.ReopenResponse, error)
 	Exclude(context.Context, *pb.ExcludeRequest) (*pb.ExcludeResponse, error)
+	Rank(context.Context, *pb.RankRequest) (*pb.RankResponse, error)
 	SetCeiling(context.Context, *pb.SetCeilingRequest) (*pb.SetCeilingResponse, error)
 	MergeHosts(context.Context, *pb.MergeHostsRequest) (*pb.MergeHostsResponse, error)
 	SetShare(context.Context, *pb.SetShareRequest) (*pb.SetShareResponse, error)
@@ -253,6 +256,12 @@ func NewGroupServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			httpClient,
 			baseURL+GroupServiceExcludeProcedure,
 			connect.WithSchema(groupServiceMethods.ByName("Exclude")),
+			connect.WithClientOptions(opts...),
+		),
+		rank: connect.NewClient[pb.RankRequest, pb.RankResponse](
+			httpClient,
+			baseURL+GroupServiceRankProcedure,
+			connect.WithSchema(groupServiceMethods.ByName("Rank")),
 			connect.WithClientOptions(opts...),
 		),
 		setCeiling: connect.NewClient[pb.SetCeilingRequest, pb.SetCeilingResponse](
@@ -384,6 +393,7 @@ type groupServiceClient struct {
 	setSegment  *connect.Client[pb.SetSegmentRequest, pb.SetSegmentResponse]
 	reopen      *connect.Client[pb.ReopenRequest, pb.ReopenResponse]
 	exclude     *connect.Client[pb.ExcludeRequest, pb.ExcludeResponse]
+	rank        *connect.Client[pb.RankRequest, pb.RankResponse]
 	setCeiling  *connect.Client[pb.SetCeilingRequest, pb.SetCeilingResponse]
 	mergeHosts  *connect.Client[pb.MergeHostsRequest, pb.MergeHostsResponse]
 	setShare    *connect.Client[pb.SetShareRequest, pb.SetShareResponse]
@@ -542,6 +552,15 @@ func (c *groupServiceClient) Reopen(ctx context.Context, req *pb.ReopenRequest) 
 // Exclude calls salvor.v1.GroupService.Exclude.
 func (c *groupServiceClient) Exclude(ctx context.Context, req *pb.ExcludeRequest) (*pb.ExcludeResponse, error) {
 	response, err := c.exclude.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// Rank calls salvor.v1.GroupService.Rank.
+func (c *groupServiceClient) Rank(ctx context.Context, req *pb.RankRequest) (*pb.RankResponse, error) {
+	response, err := c.rank.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -724,6 +743,7 @@ type GroupServiceHandler interface {
 	SetSegment(context.Context, *pb.SetSegmentRequest) (*pb.SetSegmentResponse, error)
 	Reopen(context.Context, *pb.ReopenRequest) (*pb.ReopenResponse, error)
 	Exclude(context.Context, *pb.ExcludeRequest) (*pb.ExcludeResponse, error)
+	Rank(context.Context, *pb.RankRequest) (*pb.RankResponse, error)
 	SetCeiling(context.Context, *pb.SetCeilingRequest) (*pb.SetCeilingResponse, error)
 	MergeHosts(context.Context, *pb.MergeHostsRequest) (*pb.MergeHostsResponse, error)
 	SetShare(context.Context, *pb.SetShareRequest) (*pb.SetShareResponse, error)
@@ -846,6 +866,12 @@ func NewGroupServiceHandler(svc GroupServiceHandler, opts ...connect.HandlerOpti
 		GroupServiceExcludeProcedure,
 		svc.Exclude,
 		connect.WithSchema(groupServiceMethods.ByName("Exclude")),
+		connect.WithHandlerOptions(opts...),
+	)
+	groupServiceRankHandler := connect.NewUnaryHandlerSimple(
+		GroupServiceRankProcedure,
+		svc.Rank,
+		connect.WithSchema(groupServiceMethods.ByName("Rank")),
 		connect.WithHandlerOptions(opts...),
 	)
 	groupServiceSetCeilingHandler := connect.NewUnaryHandlerSimple(
@@ -990,6 +1016,8 @@ func NewGroupServiceHandler(svc GroupServiceHandler, opts ...connect.HandlerOpti
 			groupServiceReopenHandler.ServeHTTP(w, r)
 		case GroupServiceExcludeProcedure:
 			groupServiceExcludeHandler.ServeHTTP(w, r)
+		case GroupServiceRankProcedure:
+			groupServiceRankHandler.ServeHTTP(w, r)
 		case GroupServiceSetCeilingProcedure:
 			groupServiceSetCeilingHandler.ServeHTTP(w, r)
 		case GroupServiceMergeHostsProcedure:
@@ -1097,6 +1125,10 @@ func (UnimplementedGroupServiceHandler) Reopen(context.Context, *pb.ReopenReques
 
 func (UnimplementedGroupServiceHandler) Exclude(context.Context, *pb.ExcludeRequest) (*pb.ExcludeResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("salvor.v1.GroupService.Exclude is not implemented"))
+}
+
+func (UnimplementedGroupServiceHandler) Rank(context.Context, *pb.RankRequest) (*pb.RankResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("salvor.v1.GroupService.Rank is not implemented"))
 }
 
 func (UnimplementedGroupServiceHandler) SetCeiling(context.Context, *pb.SetCeilingRequest) (*pb.SetCeilingResponse, error) {

@@ -70,6 +70,9 @@ func (n near) Reopen(ctx context.Context, r api.Reopen) (int64, error) {
 func (n near) Exclude(ctx context.Context, crawl salvor.CrawlID, rule string, keys []api.HostKey) (int64, error) {
 	return n.at().Exclude(ctx, crawl, rule, keys)
 }
+func (n near) Rank(ctx context.Context, crawl salvor.CrawlID, items []api.Ranked) (int64, error) {
+	return n.at().Rank(ctx, crawl, items)
+}
 func (n near) SetCeiling(ctx context.Context, crawl salvor.CrawlID, host string, p salvor.Pace) error {
 	return n.at().SetCeiling(ctx, crawl, host, p)
 }
