@@ -118,7 +118,26 @@ func (g *Group) pick(s salvor.SessionID, w api.Want) ([]frontier.GrantHost, erro
 		}
 	}
 	g.demand.look(now, s, w, w.Idle, len(out) > 0, passed(booked, enough))
+	if more := w.Hosts - len(out); more > 0 && g.demand.starving(now, w.Crawl, s) == 0 && g.runsAt(frontier.LevelOf(beside)) == nil {
+		out = append(out, returned(append(free, booked...), enough, more, sharers)...)
+	}
 	return out, nil
+}
+
+// beside is a grant of items that join others.
+var beside = &frontier.Grant{Hosts: []frontier.GrantHost{{}}}
+
+// returned are items of hosts that a session has enough of which somebody was
+// about to fetch who is gone: they are not to wait until one of the others has
+// used up what it has. They come without a pace, beside those that have one.
+func returned(hosts []frontier.ReadyHost, enough map[string]bool, most, sharers int) (out []frontier.GrantHost) {
+	for _, h := range hosts {
+		if enough[h.Host] && h.Returned > 0 && len(out) < most {
+			n := max(int(h.Returned)/max(sharers, 1), leastItems)
+			out = append(out, frontier.GrantHost{Crawl: h.Crawl, Host: h.Host, Items: min(n, int(h.Returned))})
+		}
+	}
+	return out
 }
 
 // passed are the budgets that a session wanted and could not have.

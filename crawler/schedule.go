@@ -133,8 +133,14 @@ func (s *schedule) add(leases []api.Lease, sent instant) {
 		s.seen = max(s.seen, g.ID)
 		h.leases = append(h.leases, l)
 		h.learn(g.Robots, s.agents)
-		for _, it := range g.Items {
-			h.items = append(h.items, task{Item: it, lease: l, host: h})
+		fresh := make([]task, len(g.Items))
+		for i, it := range g.Items {
+			fresh[i] = task{Item: it, lease: l, host: h}
+		}
+		if g.Pace == 0 { // somebody was about to fetch them who is gone
+			h.items = append(fresh, h.items...)
+		} else {
+			h.items = append(h.items, fresh...)
 		}
 		s.todo += len(g.Items)
 		s.join(h, g.Group)

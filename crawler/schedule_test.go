@@ -76,6 +76,29 @@ func TestThrottleBoundsAllCrawls(t *testing.T) {
 	})
 }
 
+// What comes without a pace goes first, at the pace the host has.
+func TestLeaseWithoutPaceGoesFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSchedule(6, nil)
+		s.add([]api.Lease{testLease(1, "a.test", 2, 100)}, now())
+		more := testLease(2, "a.test", 1, 4)
+		more.Pace = 0
+		s.add([]api.Lease{more}, now())
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		out := make(chan task)
+		go s.dispatch(ctx, out, nil, nil)
+		var from []salvor.LeaseID
+		for x := range out {
+			from = append(from, x.lease.ID)
+			s.landed(x)
+		}
+		if want := []salvor.LeaseID{2, 2, 2, 2, 1, 1}; !slices.Equal(from, want) {
+			t.Errorf("started of leases %v, want %v", from, want)
+		}
+	})
+}
+
 func TestStartsKeepThePace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSchedule(6, nil)

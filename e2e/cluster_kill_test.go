@@ -103,8 +103,8 @@ func (f *fleet) outAgain(at time.Time) {
 		first, last, again, lost = f.again(at)
 	}
 	// Out again is granted again; to be asked for takes its new holder a moment.
-	if again < lost || last.Sub(at) > leaseMost+10*time.Second {
-		f.t.Errorf("the killed worker was fetching %d pages, %d were asked for again, the last %s after, want all within %s", lost, again, last.Sub(at), leaseMost+10*time.Second)
+	if again < lost || last.Sub(at) > leaseMost+3*time.Second {
+		f.t.Errorf("the killed worker was fetching %d pages, %d were asked for again, the last %s after, want all within %s", lost, again, last.Sub(at), leaseMost+3*time.Second)
 	}
 	note := fmt.Sprintf("it was fetching %d pages, %d were asked for again, from %.1f to %.1f s after", lost, again, first.Sub(at).Seconds(), last.Sub(at).Seconds())
 	f.t.Log(note)

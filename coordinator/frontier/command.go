@@ -1,6 +1,8 @@
 package frontier
 
 import (
+	"slices"
+
 	"salvor"
 	"salvor/api"
 )
@@ -56,17 +58,21 @@ const (
 //
 //	1  the first
 //	2  EndIdle, SetGroup, SetShare
-//	3  Rank
+//	3  Rank; a Grant without a pace
 const Level = 3
 
 // LevelOf is the feature level a command needs: it is proposed only where the
 // cluster runs at that level or a newer one.
 func LevelOf(c Command) uint16 {
-	switch c.(type) {
+	switch c := c.(type) {
 	case *EndIdle, *SetGroup, *SetShare:
 		return 2
 	case *Rank:
 		return 3
+	case *Grant:
+		if slices.ContainsFunc(c.Hosts, func(h GrantHost) bool { return h.Pace == 0 }) {
+			return 3
+		}
 	}
 	return 1
 }
@@ -90,7 +96,8 @@ type (
 		Session salvor.SessionID
 		Hosts   []GrantHost
 	}
-	// GrantHost asks for at most Items of a host at Pace.
+	// GrantHost asks for at most Items of a host at Pace. Without a pace they join
+	// those that the session has of the host, at the pace it has for it.
 	GrantHost struct {
 		Crawl salvor.CrawlID
 		Host  string

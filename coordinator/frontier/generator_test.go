@@ -201,7 +201,7 @@ func (g *generator) offer(c salvor.CrawlID) api.Offer {
 func (g *generator) grant(s salvor.SessionID) Command {
 	c := &Grant{Session: s}
 	for range 1 + g.IntN(3) {
-		c.Hosts = append(c.Hosts, GrantHost{Crawl: g.crawl(), Host: g.host(), Items: g.IntN(6), Pace: salvor.Pace(g.IntN(3000))})
+		c.Hosts = append(c.Hosts, GrantHost{Crawl: g.crawl(), Host: g.host(), Items: g.IntN(6), Pace: salvor.Pace(max(0, g.IntN(4000)-1000))})
 	}
 	return c
 }

@@ -1,6 +1,7 @@
 package frontier
 
 import (
+	"slices"
 	"sort"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -36,7 +37,7 @@ func (t *tx) session(id salvor.SessionID) (*session, error) {
 
 func (t *tx) grantHost(s *session, id salvor.LeaseID, g *GrantHost) (api.Lease, bool) {
 	c := t.m.crawls[g.Crawl]
-	if c == nil || c.State != salvor.CrawlRunning || g.Items <= 0 || g.Pace == 0 {
+	if c == nil || c.State != salvor.CrawlRunning || g.Items <= 0 {
 		return api.Lease{}, false
 	}
 	q := t.queue(c, g.Host)
@@ -44,7 +45,7 @@ func (t *tx) grantHost(s *session, id salvor.LeaseID, g *GrantHost) (api.Lease, 
 		return api.Lease{}, false
 	}
 	pace := min(g.Pace, salvor.Unlimited, q.h.free(q.h.budget(c)))
-	if pace == 0 {
+	if pace == 0 && (g.Pace > 0 || !s.paces(q)) {
 		return api.Lease{}, false
 	}
 	l := &lease{id: id, s: s, q: q, pace: pace, renewal: t.index}
@@ -61,6 +62,11 @@ func (t *tx) grantHost(s *session, id salvor.LeaseID, g *GrantHost) (api.Lease, 
 	t.touchLease(l)
 	out.Robots = t.robots(q)
 	return out, true
+}
+
+// paces says whether a session has a pace for a queue.
+func (s *session) paces(q *queue) bool {
+	return slices.ContainsFunc(s.leases, func(l *lease) bool { return l.q == q && l.pace > 0 })
 }
 
 // maxLeaseItems bounds a lease, whatever was asked for.

@@ -98,6 +98,9 @@ type ReadyHost struct {
 	Budget salvor.Pace // Unlimited: nothing is booked
 	Free   salvor.Pace // what is not booked
 	Robots bool        // only robots items are given
+	// Returned is how many of the items that are granted next came back from a
+	// lease: somebody was about to fetch them.
+	Returned int64
 }
 
 // HostOf names a host of a crawl.

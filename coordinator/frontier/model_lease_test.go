@@ -24,7 +24,7 @@ func (m *model) grant(g *Grant) ([]api.Lease, error) {
 			pace = min(pace, limit-min(limit, sum))
 		}
 		keys := m.head(h.Crawl, h.Host, h.Items)
-		if pace == 0 || len(keys) == 0 {
+		if len(keys) == 0 || pace == 0 && (h.Pace > 0 || !m.paces(g.Session, h)) {
 			continue
 		}
 		id := salvor.LeaseID(m.index<<16 | uint64(len(out)))
@@ -104,4 +104,14 @@ func (m *model) allowed(id salvor.LeaseID, l *mLease, want salvor.Pace) salvor.P
 	}
 	share := min(l.pace, limit/salvor.Pace(max(paced, 1)))
 	return min(want, max(limit-min(limit, others), share))
+}
+
+// paces says whether a session has a pace for a host.
+func (m *model) paces(s salvor.SessionID, h GrantHost) bool {
+	for _, id := range m.leasesOf(s) {
+		if l := m.leases[id]; l.crawl == h.Crawl && l.host == h.Host && l.pace > 0 {
+			return true
+		}
+	}
+	return false
 }

@@ -75,6 +75,19 @@ func (q *queue) queued() int64 {
 	return n
 }
 
+// returned is how many items at the head of the queue came back from leases.
+func (q *queue) returned() int64 {
+	for i := range q.lanes {
+		if l := &q.lanes[i]; l.count > 0 {
+			if l.front == frontReturned {
+				return l.count
+			}
+			break
+		}
+	}
+	return 0
+}
+
 func (q *queue) lane(band salvor.Band, front uint8) *lane {
 	i, ok := slices.BinarySearchFunc(q.lanes, lane{band: band, front: front}, compareLanes)
 	if !ok {

@@ -97,6 +97,7 @@ func (q *queue) grantable(now int64) (r ReadyHost, ok bool) {
 	return ReadyHost{
 		Crawl: q.c.ID, Host: q.h.name, Queued: queued, Leases: q.h.paced,
 		Purse: q.h.purse(), Budget: budget, Free: q.h.free(budget), Robots: q.robots > 0,
+		Returned: q.returned(),
 	}, true
 }
 
