@@ -98,3 +98,13 @@ func (c *course) unnamed(hosts []frontier.ReadyHost) (out []frontier.ReadyHost) 
 	}
 	return out
 }
+
+// Steer gives all groups a course to follow; see Group.Steer.
+func (n *Node) Steer(c api.Course) error {
+	for _, g := range n.groups {
+		if err := g.Steer(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}

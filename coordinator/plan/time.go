@@ -14,6 +14,9 @@ func cut(in *Input) []float64 {
 	end := 0.0
 	for i := range in.Hosts {
 		s := in.Hosts[i].Survival
+		if len(s) == 0 || s[len(s)-1].P > 0 {
+			end = max(end, horizon) // it stays: what others leave it later counts
+		}
 		for j := range s {
 			end = max(end, s[j].At)
 			if j > 0 && s[j].At == s[j-1].At && s[j].P != s[j-1].P {
@@ -25,9 +28,6 @@ func cut(in *Input) []float64 {
 		if s.From > 0 {
 			moments = append(moments, s.From)
 		}
-	}
-	if end <= 0 {
-		end = horizon
 	}
 	slices.Sort(moments)
 	moments = slices.Compact(moments)

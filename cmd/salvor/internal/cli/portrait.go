@@ -12,6 +12,7 @@ import (
 	"salvor/api"
 	"salvor/cmd/salvor/internal/client"
 	"salvor/cmd/salvor/internal/progress"
+	"salvor/coordinator/pilot"
 )
 
 // portrait is all that is known of a crawl at a moment.
@@ -27,6 +28,7 @@ type portrait struct {
 	Statuses []statusJSON    `json:"statuses"`
 	Workers  []atWork        `json:"workers"`
 	Unheard  string          `json:"workers_unknown,omitempty"` // why it is not known who is at it
+	Forecast *pilot.Forecast `json:"forecast,omitempty"`        // of a running crawl, once there is a plan
 	Settings json.RawMessage `json:"settings,omitempty"`
 }
 
@@ -81,6 +83,7 @@ func (w *world) portrait(ctx context.Context, c *client.Cluster, name string, ho
 	if err := p.count(ctx, c, hosts); err != nil {
 		return nil, err
 	}
+	p.forecast(ctx, c)
 	st, err := c.Status(ctx)
 	if err != nil {
 		p.Unheard = err.Error()
@@ -91,6 +94,20 @@ func (w *world) portrait(ctx context.Context, c *client.Cluster, name string, ho
 	}
 	p.HeldBack = append([]string{}, p.heldBack()...)
 	return p, nil
+}
+
+// forecast asks the planner. Without a plan a crawl is shown without a forecast.
+func (p *portrait) forecast(ctx context.Context, c *client.Cluster) {
+	if p.State != salvor.CrawlRunning.String() {
+		return
+	}
+	v, err := c.Plan(ctx)
+	if err != nil {
+		return
+	}
+	if i := slices.IndexFunc(v.Forecasts, func(f pilot.Forecast) bool { return f.Crawl == p.ID }); i >= 0 {
+		p.Forecast = &v.Forecasts[i]
+	}
 }
 
 // count asks how the crawl's URLs ended, and for its hosts.

@@ -52,6 +52,11 @@ func (p *portrait) text() string {
 	line("queue", fmt.Sprintf("%s queued, %s waiting, %s under way", progress.Count(p.Queued), progress.Count(p.Waiting), progress.Count(p.UnderWay)))
 	line("ended", p.endings())
 	line("deadline", p.deadline())
+	if p.Forecast != nil {
+		_, text, _ := strings.Cut(forecastText(*p.Forecast, p.At), ": ")
+		line("forecast", text)
+		line("", p.Forecast.Tip)
+	}
 	line("why", p.reasons())
 	line("types", p.types())
 	line("statuses", p.statuses())

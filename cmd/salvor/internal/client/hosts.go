@@ -8,6 +8,7 @@ import (
 	"salvor"
 	"salvor/api/merge"
 	"salvor/api/route"
+	"salvor/coordinator/pilot"
 )
 
 // HostGroups lists the hosts that share a budget, and what each group has of
@@ -66,4 +67,10 @@ func find(all []route.Merged, name string) route.Merged {
 		}
 	}
 	return route.Merged{}
+}
+
+// Plan is the newest plan of the cluster, and what it was made of.
+func (c *Cluster) Plan(ctx context.Context) (v pilot.View, err error) {
+	_, err = c.ask.any(ctx, c.addrs, "/v1/plan", &v)
+	return v, err
 }

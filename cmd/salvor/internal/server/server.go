@@ -25,6 +25,7 @@ import (
 	"salvor/cmd/salvor/internal/fleet"
 	"salvor/cmd/salvor/internal/job"
 	"salvor/coordinator"
+	"salvor/coordinator/pilot"
 	"salvor/coordinator/trust"
 	"salvor/storage"
 	"salvor/storage/durable"
@@ -66,6 +67,7 @@ type node struct {
 	reports *reports
 	metrics *metrics
 	gauge   gauge
+	pilot   *pilot.Pilot // nil: no coordinator
 	web     *web
 
 	told    atomic.Pointer[api.NodeState] // of a worker: what a coordinator said of it
@@ -90,7 +92,7 @@ func Run(ctx context.Context, c Config, o Options) (err error) {
 	n := &node{c: c, o: o, log: logger(c, o.Log), members: trust.NewMembers(), fatal: make(chan error, 1), enroled: make(chan struct{}), end: func() {}}
 	defer func() { err = errors.Join(err, n.close()) }()
 	for _, step := range []func(context.Context) error{
-		n.openDir, n.openIdentity, n.openStore, n.openCoordinator, n.openRouter, n.openWeb,
+		n.openDir, n.openIdentity, n.openStore, n.openCoordinator, n.openRouter, n.openPilot, n.openWeb,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -121,6 +123,7 @@ func (n *node) start(ctx context.Context) {
 	n.loops.Go(func() { n.members.Run(ctx, n.router, membersEvery, nil) })
 	n.loops.Go(func() { n.noteLoop(ctx) })
 	n.loops.Go(func() { n.stewardLoop(ctx) })
+	n.loops.Go(func() { n.pilot.Run(ctx) })
 	n.loops.Go(func() { n.checkpointLoop(ctx) })
 	n.loops.Go(func() { n.storeLoop(ctx) })
 }

@@ -148,6 +148,7 @@ func (n *node) onceEnroled(next http.Handler) http.Handler {
 // serveCluster is what nodes and people ask about the cluster.
 func (n *node) serveCluster(mux *http.ServeMux) {
 	client := n.httpClient()
+	n.servePlan(mux, client)
 	mux.Handle("GET /v1/cluster", trust.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a := about{Settings: n.settings(), Coordinators: n.coordinators()}
 		if p := trust.CallerOf(r.Context()).Node; p != nil {

@@ -1,0 +1,198 @@
+// Package pilot plans for a running cluster: every few seconds it puts together
+// what the hosts, the workers and the deadlines are, asks package plan what to do,
+// and tells the leaders of all groups their course.
+//
+// It is for the nodes that coordinate: each runs one, and it acts while its node
+// leads group 0. What it remembers is soft: a new leader's pilot learns it anew
+// within a minute. It guarantees that no plan lifts a budget, and that without it
+// the cluster works on: a course that nobody renews lapses.
+package pilot
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"salvor"
+	"salvor/api"
+	"salvor/coordinator/plan"
+)
+
+// Config says what a pilot looks at and whom it tells.
+type Config struct {
+	Groups []Group
+	Leads  func() bool                                   // whether this node leads group 0
+	Nodes  func(ctx context.Context) []api.NodeStatus    // what the workers say of themselves
+	Steer  func(ctx context.Context, c api.Course) error // tells all leaders, and who may be one soon
+	Values func(c api.Crawl) Values                      // what a crawl's requests are worth; nil: DefaultValues
+	Every  time.Duration                                 // between two looks; default 2 s
+	Now    func() time.Time                              // default time.Now
+	Logger *slog.Logger                                  // nil takes nothing
+}
+
+// Group is what a pilot asks a Raft group.
+type Group interface {
+	Crawls(ctx context.Context) ([]api.Crawl, error)
+	Hosts(ctx context.Context, id salvor.CrawlID, limit int) ([]api.Host, error)
+	HostGroups(ctx context.Context) ([]api.HostGroup, error)
+}
+
+// Pilot plans for a cluster.
+type Pilot struct {
+	c       Config
+	speeds  speeds
+	looking sync.Mutex // one look at a time
+
+	mu   sync.Mutex
+	last *View // of the newest look; nil: none
+}
+
+const (
+	// lookEvery and an extend of the leases together are how soon a deadline that
+	// is moved changes what is fetched.
+	lookEvery = 2 * time.Second
+	// planWithin is how long a plan may take, before what is worth most is served
+	// first instead.
+	planWithin = 2 * time.Second
+	// hostsOf is how many hosts of a crawl are planned for in each group; the
+	// others are served in turn, after them.
+	hostsOf = 1000
+)
+
+// New makes a pilot; Run sets it to work.
+func New(c Config) *Pilot {
+	if c.Every == 0 {
+		c.Every = lookEvery
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Values == nil {
+		c.Values = func(api.Crawl) Values { return DefaultValues }
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Pilot{c: c, speeds: newSpeeds()}
+}
+
+// Run plans until ctx ends, while the node leads.
+func (p *Pilot) Run(ctx context.Context) {
+	tick := time.NewTicker(p.c.Every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if !p.c.Leads() {
+			p.forget()
+			continue
+		}
+		within, cancel := context.WithTimeout(ctx, 4*p.c.Every)
+		if err := p.Look(within); err != nil && ctx.Err() == nil {
+			p.c.Logger.Info("no plan was made", "error", err)
+		}
+		cancel()
+	}
+}
+
+func (p *Pilot) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last, p.speeds = nil, newSpeeds()
+}
+
+// View is the newest plan and what it was made of; false if this node has none.
+func (p *Pilot) View() (View, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.last == nil {
+		return View{}, false
+	}
+	return *p.last, true
+}
+
+// Look makes a plan and tells it.
+func (p *Pilot) Look(ctx context.Context) error {
+	p.looking.Lock()
+	defer p.looking.Unlock()
+	v, err := p.survey(ctx)
+	if err != nil {
+		return err
+	}
+	late := p.c.Now().Add(planWithin)
+	begun := p.c.Now()
+	v.Plan = plan.Make(v.Input, func() bool { return p.c.Now().After(late) })
+	v.Took = p.c.Now().Sub(begun).Seconds()
+	v.Forecasts = forecasts(&v)
+	p.speeds.planned(&v)
+	p.mu.Lock()
+	p.last = &v
+	p.mu.Unlock()
+	return p.c.Steer(ctx, course(&v))
+}
+
+// survey puts together what there is.
+func (p *Pilot) survey(ctx context.Context) (View, error) {
+	now := p.c.Now()
+	v := View{At: now.UnixMilli()}
+	crawls, err := p.c.Groups[0].Crawls(ctx)
+	if err != nil {
+		return v, err
+	}
+	v.Capacity = measure(p.c.Nodes(ctx))
+	s := survey{v: &v, now: now, speeds: &p.speeds, pools: map[string]int{}}
+	for _, c := range crawls {
+		if c.State != salvor.CrawlRunning {
+			continue
+		}
+		v.Crawls = append(v.Crawls, CrawlView{ID: c.ID, Name: c.Name, Deadline: c.Deadline})
+		values := p.c.Values(c)
+		for _, g := range p.c.Groups {
+			hosts, err := g.Hosts(ctx, c.ID, hostsOf)
+			if salvor.ClassOf(err) == salvor.NotFound {
+				continue // its copy is on the way
+			}
+			if err != nil {
+				return v, err
+			}
+			s.add(c, values, hosts)
+		}
+	}
+	v.Input.Capacity = []plan.Step{{Rate: v.Capacity.rate(s.most)}}
+	return v, errors.Join(err, s.merged(ctx, p.c.Groups))
+}
+
+// course is a plan as the leaders take it. Where the workers have time for all,
+// only the order counts.
+func course(v *View) api.Course {
+	c := api.Course{Made: v.At}
+	tight := len(v.Plan.Price) > 0 && v.Plan.Price[0] > 0
+	if tight {
+		c.Rest = trickle
+	}
+	for _, i := range v.order() {
+		if len(c.Hosts) == api.MaxHeadings {
+			break
+		}
+		h := api.Heading{Crawl: v.Hosts[i].Crawl, Host: v.Hosts[i].Host}
+		if rate := v.Plan.Hosts[i].Rate; tight {
+			h.Pace = max(salvor.PerSecond(rate*slack), trickle)
+		}
+		c.Hosts = append(c.Hosts, h)
+	}
+	return c
+}
+
+const (
+	// slack is how much more than planned a host may get: what the workers can do
+	// is known to some per cent only, and must not fall by being believed.
+	slack = 1.15
+	// trickle is what a host gets that is not planned for now: enough to learn
+	// whether it is there, and how large it is.
+	trickle = salvor.Pace(200)
+)

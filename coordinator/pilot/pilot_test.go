@@ -1,0 +1,242 @@
+package pilot
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+	"testing"
+	"time"
+
+	"salvor"
+	"salvor/api"
+	"salvor/coordinator/plan"
+)
+
+// world is a cluster as a pilot sees it.
+type world struct {
+	crawls []api.Crawl
+	hosts  map[salvor.CrawlID][]api.Host
+	groups []api.HostGroup
+	load   []api.Load
+	now    time.Time
+	course api.Course
+}
+
+func (w *world) Crawls(context.Context) ([]api.Crawl, error) { return w.crawls, nil }
+func (w *world) Hosts(_ context.Context, id salvor.CrawlID, _ int) ([]api.Host, error) {
+	return w.hosts[id], nil
+}
+func (w *world) HostGroups(context.Context) ([]api.HostGroup, error) { return w.groups, nil }
+
+func (w *world) nodes(context.Context) (out []api.NodeStatus) {
+	for _, l := range w.load {
+		out = append(out, api.NodeStatus{Node: api.Node{State: api.NodeActive}, Load: &l})
+	}
+	return out
+}
+
+func (w *world) pilot() *Pilot {
+	return New(Config{
+		Groups: []Group{w}, Leads: func() bool { return true }, Nodes: w.nodes, Now: func() time.Time { return w.now },
+		Steer: func(_ context.Context, c api.Course) error { w.course = c; return nil },
+	})
+}
+
+// host has open items in the band of pages, and a rate.
+func host(name string, open int64, rate float64) api.Host {
+	return api.Host{
+		Name: name, Rate: salvor.PerSecond(rate), Ceiling: salvor.PerSecond(rate), Totals: api.Totals{Accepted: open, Queued: open},
+		Bands: []api.BandCount{{Band: salvor.BandPage, Queued: open}},
+	}
+}
+
+func newWorld() *world {
+	w := &world{now: time.Unix(1_800_000_000, 0), hosts: map[salvor.CrawlID][]api.Host{}}
+	w.load = []api.Load{{Rate: 10, Connections: 0.5, CPU: 0.9}, {Rate: 9, Requests: 1}} // 11.1 and 9
+	for i, name := range []string{"calm", "dying"} {
+		id := salvor.CrawlID(i + 1)
+		w.crawls = append(w.crawls, api.Crawl{ID: id, Name: name, State: salvor.CrawlRunning})
+		w.hosts[id] = []api.Host{host(name+".example", 20_000, 30)}
+	}
+	return w
+}
+
+func (w *world) look(t *testing.T, p *Pilot) View {
+	t.Helper()
+	if err := p.Look(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	v, ok := p.View()
+	if !ok {
+		t.Fatal("there is no view")
+	}
+	return v
+}
+
+func (w *world) pace(host string) float64 {
+	for _, h := range w.course.Hosts {
+		if h.Host == host {
+			return h.Pace.PerSecond()
+		}
+	}
+	return -1
+}
+
+// A deadline takes the workers to where it is, and one that is moved forward at
+// the next look.
+func TestDeadlineTakesTheWorkers(t *testing.T) {
+	w := newWorld()
+	p := w.pilot()
+	w.crawls[1].Deadline = w.now.Add(10 * time.Minute).UnixMilli()
+	v := w.look(t, p)
+	if got := v.Capacity.Most; math.Abs(got-20.1) > 0.1 {
+		t.Errorf("the workers could do %.1f a second, want 20.1", got)
+	}
+	if a, b := w.pace("dying.example"), w.pace("calm.example"); a < 20 || b > 1 {
+		t.Errorf("paces %v for what is about to go and %v for what stays", a, b)
+	}
+	if w.course.Hosts[0].Host != "dying.example" {
+		t.Errorf("%s is served first", w.course.Hosts[0].Host)
+	}
+	w.crawls[0].Deadline = w.now.Add(2 * time.Minute).UnixMilli()
+	w.crawls[1].Deadline = w.now.Add(24 * time.Hour).UnixMilli()
+	w.now = w.now.Add(2 * time.Second)
+	w.look(t, p)
+	if a, b := w.pace("calm.example"), w.pace("dying.example"); a < 20 || b > 1 {
+		t.Errorf("after the deadlines moved: paces %v and %v", a, b)
+	}
+}
+
+// Where the workers have time for all, nobody is held back.
+func TestNobodyIsHeldBackForNothing(t *testing.T) {
+	w := newWorld()
+	w.load = []api.Load{{Rate: 10, CPU: 0.01}}
+	v := w.look(t, w.pilot())
+	for _, h := range w.course.Hosts {
+		if h.Pace != 0 {
+			t.Errorf("%s gets at most %v", h.Host, h.Pace)
+		}
+	}
+	if w.course.Rest != 0 || v.Plan.Price[0] != 0 {
+		t.Errorf("rest %v, price %v", w.course.Rest, v.Plan.Price[0])
+	}
+}
+
+func TestForecast(t *testing.T) {
+	w := newWorld()
+	w.crawls[1].Deadline = w.now.Add(10 * time.Minute).UnixMilli()
+	h := &w.hosts[2][0]
+	h.Totals.Accepted, h.Totals.Outcomes[salvor.Saved], h.Totals.Bytes = 21_000, 1000, 20_000_000
+	v := w.look(t, w.pilot())
+	f := v.Forecasts[1]
+	if f.Name != "dying" || f.Known != 21_000 || f.Saved != 1000 {
+		t.Errorf("%+v", f)
+	}
+	if want := 1000 + 600*20.1; math.Abs(f.By/want-1) > 0.06 {
+		t.Errorf("%.0f saved by the deadline, the workers can do %.0f", f.By, want)
+	}
+	if f.Bound != "workers" || f.Tip == "" || f.Low >= f.By || f.High <= f.By || math.Abs(f.Bytes/f.By-20_000) > 1 {
+		t.Errorf("%+v", f)
+	}
+	h.Rate, h.Ceiling = salvor.PerSecond(2), salvor.PerSecond(2)
+	w.now = w.now.Add(2 * time.Second)
+	if f := w.look(t, w.pilot()).Forecasts[1]; f.Bound != "budget" || f.Host != "dying.example" || f.By > 2300 {
+		t.Errorf("of a slow host: %+v", f)
+	}
+	h.Blocked, h.Note = w.now.Add(time.Minute).UnixMilli(), "429"
+	if f := w.look(t, w.pilot()).Forecasts[1]; f.Bound != "blocked" {
+		t.Errorf("of a blocked host: %+v", f)
+	}
+	w.load = nil
+	if f := w.look(t, w.pilot()).Forecasts[1]; f.Bound != "workers" || f.By > 1001 {
+		t.Errorf("without workers: %+v", f)
+	}
+}
+
+// A host that does much less than its budget allows is planned for with what it
+// does.
+func TestSlowHostsAreFoundOut(t *testing.T) {
+	w := newWorld()
+	w.load = []api.Load{{Rate: 30, CPU: 0.5}}
+	p := w.pilot()
+	h := &w.hosts[1][0]
+	var v View
+	for range 20 {
+		v = w.look(t, p)
+		w.now = w.now.Add(2 * time.Second)
+		h.Totals.Queued -= 4 // 2 a second
+		h.Totals.Outcomes[salvor.Saved] += 4
+		h.Bands[0].Queued = h.Totals.Queued
+		w.hosts[2][0].Totals.Queued -= 30
+		w.hosts[2][0].Totals.Outcomes[salvor.Saved] += 30
+		w.hosts[2][0].Bands[0].Queued = w.hosts[2][0].Totals.Queued
+	}
+	for i, x := range v.Hosts {
+		if r := v.Input.Hosts[i].Rate; x.Host == "calm.example" && r > 4 {
+			t.Errorf("a host that does 2 a second is planned for with %v", r)
+		}
+	}
+}
+
+func TestMergedHostsShareAPool(t *testing.T) {
+	w := newWorld()
+	w.hosts[1][0].Group, w.hosts[2][0].Group = "cdn", "cdn"
+	w.groups = []api.HostGroup{{Name: "cdn", Rate: salvor.PerSecond(3), Ceiling: salvor.PerSecond(50)}}
+	v := w.look(t, w.pilot())
+	sum := 0.0
+	for _, s := range v.Plan.Hosts {
+		sum += s.Rate
+	}
+	if sum > 3.01 || sum < 2.9 {
+		t.Errorf("%v a second of hosts that share 3", sum)
+	}
+}
+
+func TestWhatIf(t *testing.T) {
+	w := newWorld()
+	w.crawls[1].Deadline = w.now.Add(10 * time.Minute).UnixMilli()
+	v := w.look(t, w.pilot())
+	base := v.Forecasts[1].By
+	for change, more := range map[string]bool{"workers=+2": true, "workers=1": false, "deadline:dying=+10m": true, "deadline:dying.example=-5m": false, "rate:dying.example=1": false} {
+		x, err := v.If(change)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if by := x.Forecasts[1].By; by > base != more {
+			t.Errorf("%s: %.0f instead of %.0f", change, by, base)
+		}
+	}
+	for _, bad := range []string{"", "workers", "workers=many", "workers=-9", "rate:nobody=3", "deadline:dying=soon", "weather=fine"} {
+		if _, err := v.If(bad); salvor.ClassOf(err) != salvor.Invalid && salvor.ClassOf(err) != salvor.NotFound {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+	if again := w.look(t, w.pilot()); math.Abs(again.Forecasts[1].By/base-1) > 0.01 {
+		t.Error("asking changed the plan")
+	}
+}
+
+// A view is told as JSON, so it must be sayable in it.
+func TestViewIsJSON(t *testing.T) {
+	w := newWorld()
+	w.hosts[1][0].Rate, w.hosts[1][0].Ceiling, w.hosts[1][0].Group = salvor.Unlimited, salvor.Unlimited, "nobody knows"
+	v := w.look(t, w.pilot())
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back View
+	if err := json.Unmarshal(b, &back); err != nil || len(back.Hosts) != len(v.Hosts) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestFirstPagesAreWorthMore(t *testing.T) {
+	h := host("a.example", 3000, 1)
+	h.Totals.Outcomes[salvor.Saved] = 400
+	got := tiers(DefaultValues, &h)
+	want := []plan.Tier{{Value: 10, Left: 600}, {Value: 3, Left: 2400}}
+	if len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
+		t.Errorf("tiers %+v, want %+v", got, want)
+	}
+}

@@ -1,0 +1,163 @@
+package pilot
+
+import (
+	"time"
+
+	"salvor"
+	"salvor/api"
+)
+
+// speeds are how fast each host was served lately.
+type speeds map[hostID]*speed
+
+type hostID struct {
+	crawl salvor.CrawlID
+	host  string
+}
+
+func newSpeeds() speeds { return speeds{} }
+
+// speed is a host's rate over the last looks, and what was planned for it.
+type speed struct {
+	at    time.Time
+	ended int64   // items with an outcome
+	rate  float64 // of these a second
+	plan  float64
+	slow  int     // looks in a row that it did much less than was planned
+	most  float64 // that it proved to do, and a little more; 0 not known
+}
+
+// speedSpan is over how long a rate is averaged.
+const speedSpan = 20 * time.Second
+
+// of takes a host's newest counters.
+func (s speeds) of(id hostID, now time.Time, h *api.Host) *speed {
+	x := s[id]
+	ended := h.Totals.Accepted - h.Totals.Open()
+	if x == nil {
+		x = &speed{at: now, ended: ended}
+		s[id] = x
+		return x
+	}
+	span := now.Sub(x.at)
+	if span < time.Second {
+		return x
+	}
+	keep := max(0, 1-span.Seconds()/speedSpan.Seconds())
+	x.rate = x.rate*keep + float64(max(ended-x.ended, 0))/span.Seconds()*(1-keep)
+	x.at, x.ended = now, ended
+	x.judge(h)
+	return x
+}
+
+// judge compares what the host did with what was planned for it.
+func (x *speed) judge(h *api.Host) {
+	if x.plan > 0 && x.rate < slowShare*x.plan && h.Totals.Queued > 0 {
+		x.slow++
+	} else {
+		x.slow = 0
+	}
+	switch {
+	case x.slow >= slowLooks:
+		x.most = max(x.rate*recovers, 1)
+	case x.most > 0:
+		x.most = max(x.most, x.rate*recovers)
+	}
+}
+
+const (
+	// slowShare of its plan, slowLooks in a row, and a host is taken to be no
+	// faster: its connections or its answers bound it, not its budget.
+	slowShare = 0.7
+	slowLooks = 3
+	// recovers is by how much more than it did it is given then.
+	recovers = 1.3
+)
+
+// limit is what the host can take: its budget, or what it proved to do.
+func (x *speed) limit(h *api.Host) float64 {
+	r := limited(min(h.Rate, h.Ceiling))
+	if x.most > 0 {
+		r = min(r, x.most)
+	}
+	return r
+}
+
+// planned notes what every host is to get, and forgets those that have nothing
+// left.
+func (s speeds) planned(v *View) {
+	here := make(map[hostID]bool, len(v.Hosts))
+	for i, h := range v.Hosts {
+		id := hostID{h.Crawl, h.Host}
+		here[id] = true
+		s[id].plan = v.Plan.Hosts[i].Rate
+	}
+	for id := range s {
+		if !here[id] {
+			delete(s, id)
+		}
+	}
+}
+
+// Capacity is what the workers can do.
+type Capacity struct {
+	Workers int     `json:"workers"`
+	Rate    float64 `json:"rate"`            // requests a second now
+	Most    float64 `json:"most"`            // that they could do; 0 not known
+	Use     float64 `json:"use"`             // of what they have, the busiest; 0 to 1
+	Bound   string  `json:"bound,omitempty"` // what is used most: cpu, connections, requests, spool
+	Spool   float64 `json:"spool"`           // fullest, 0 to 1
+}
+
+// leastUse is what a worker must use for it to be said what it could do.
+const leastUse = 0.05
+
+// measure adds the workers up. A worker that uses a share of what it has could do
+// its rate divided by that share (the utilisation law; Denning and Buzen, 1978).
+func measure(nodes []api.NodeStatus) (c Capacity) {
+	unknown := false
+	for _, n := range nodes {
+		l := n.Load
+		if l == nil || n.Silent != "" || n.Node.State != api.NodeActive {
+			continue
+		}
+		c.Workers++
+		c.Rate += l.Rate
+		use := l.Use()
+		if use >= c.Use {
+			c.Use, c.Bound = use, boundOf(*l)
+		}
+		c.Spool = max(c.Spool, l.Spool)
+		if use < leastUse {
+			unknown = true
+			continue
+		}
+		c.Most += l.Rate / use
+	}
+	if unknown {
+		c.Most = 0
+	}
+	return c
+}
+
+func boundOf(l api.Load) string {
+	switch l.Use() {
+	case l.Requests:
+		return "requests"
+	case l.CPU:
+		return "cpu"
+	}
+	return "connections"
+}
+
+// rate is what is planned with, where all hosts could take so much: without a
+// measure as if the workers could do all.
+func (c Capacity) rate(wanted float64) float64 {
+	if c.Workers == 0 {
+		return 0
+	}
+	if c.Most == 0 {
+		return wanted + 1
+	}
+	return max(c.Most, 1)
+}

@@ -1,0 +1,101 @@
+package pilot
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"salvor"
+	"salvor/api"
+	"salvor/coordinator/plan"
+)
+
+// Values are what the requests of a crawl are worth.
+type Values struct {
+	// Band is what a request of a band is worth: one a page next to a seed is 1.
+	Band func(b salvor.Band) float64
+	// Host is by how much more a host's requests are worth; nil: all the same.
+	Host func(name string) float64
+}
+
+// DefaultValues are those of a crawl of which nobody said more.
+var DefaultValues = Values{Band: bandValue}
+
+// bandValue is worth less the further a page lies from the seeds. What others
+// are found by is worth more than itself.
+func bandValue(b salvor.Band) float64 {
+	switch {
+	case b <= salvor.BandRobots:
+		return 10
+	case b <= salvor.BandSeed:
+		return 3
+	case b < salvor.BandSitemap: // a page is shown by them
+		return 1
+	case b < salvor.BandPage:
+		return 2
+	case b < salvor.BandExtra:
+		return math.Exp2(-float64(b-salvor.BandPage) / 8)
+	case b < salvor.BandSpeculative:
+		return 0.25
+	}
+	return 0.05
+}
+
+// first are the pages of a host that are worth more than the rest: a landing page
+// for every site comes before the long tail of one.
+var first = []struct{ pages, times float64 }{{1000, 10}, {100_000, 3}, {math.Inf(1), 1}}
+
+// tiers are what is left of a host by what it is worth.
+func tiers(v Values, h *api.Host) []plan.Tier {
+	weight := 1.0
+	if v.Host != nil {
+		weight = v.Host(h.Name)
+	}
+	queued := int64(0)
+	var out []plan.Tier
+	have := float64(saved(h.Totals))
+	add := func(value float64, n int64) {
+		for left := float64(n); left > 0; {
+			times, room := bonus(have)
+			take := min(left, room)
+			out = append(out, plan.Tier{Value: value * times * weight, Left: take})
+			have, left = have+take, left-take
+		}
+	}
+	for _, b := range h.Bands {
+		add(v.Band(b.Band), b.Queued)
+		queued += b.Queued
+	}
+	if out != nil { // what is out or waits is like what is queued
+		last := v.Band(h.Bands[len(h.Bands)-1].Band)
+		add(last, h.Totals.Open()-queued)
+	} else {
+		add(v.Band(salvor.BandPage), h.Totals.Open()-queued)
+	}
+	slices.SortStableFunc(out, func(a, b plan.Tier) int { return cmp.Compare(b.Value, a.Value) })
+	return merge(out)
+}
+
+// merge puts tiers of one value together.
+func merge(tiers []plan.Tier) []plan.Tier {
+	out := tiers[:0]
+	for _, t := range tiers {
+		if n := len(out); n > 0 && out[n-1].Value == t.Value {
+			out[n-1].Left += t.Left
+			continue
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
+// bonus is by how much more the next page of a host is worth of which some are
+// saved, and for how many pages that holds.
+func bonus(have float64) (times, room float64) {
+	for _, f := range first {
+		if have < f.pages {
+			return f.times, f.pages - have
+		}
+	}
+	return 1, math.Inf(1)
+}
