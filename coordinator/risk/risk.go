@@ -19,6 +19,8 @@ import (
 	"slices"
 	"strings"
 
+	_ "time/tzdata" // zones of deadlines are known on every node
+
 	"golang.org/x/net/publicsuffix"
 
 	"salvor"
