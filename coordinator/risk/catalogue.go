@@ -377,7 +377,7 @@ func (p *fields) rest(s *Signal) {
 	}
 }
 
-var weightForm = regexp.MustCompile(`^[a-z][a-z-]*[a-z][-+][0-9.,]+$`)
+var weightForm = regexp.MustCompile(`^[a-z](?:[a-z-]*[a-z])?[-+][0-9.,]+$`)
 
 func (p *fields) weight(c *Catalogue, w string) Weight {
 	i := strings.LastIndexAny(w, "+-")

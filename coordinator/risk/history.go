@@ -163,5 +163,26 @@ func DecodeHistory(b []byte) (History, error) {
 	case r.V < 1 || len(r.Tracks) > MaxTracks || !slices.IsSortedFunc(r.Tracks, compareTracks):
 		return History{}, salvor.Errorf(salvor.Invalid, "history: not a row that was written here")
 	}
+	for _, t := range r.Tracks {
+		if err := t.check(); err != nil {
+			return History{}, err
+		}
+	}
 	return r.History, nil
+}
+
+func (t Track) check() error {
+	for _, r := range []Run{t.Now, t.Seen} {
+		o := Observation{Site: "-", Signal: t.Signal, Subject: t.Subject, Vantage: t.Vantage, At: r.Last, Value: r.Value, Detail: r.Detail, Raw: r.Raw}
+		if r == (Run{}) && r != t.Now {
+			continue // nothing was seen before
+		}
+		if err := o.Check(); err != nil {
+			return err
+		}
+		if r.Count < 1 || r.First.After(r.Last) || !dated(r.First) || !dated(r.Last) {
+			return salvor.Errorf(salvor.Invalid, "history: a run of %s that cannot be", t.Signal)
+		}
+	}
+	return nil
 }

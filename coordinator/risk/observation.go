@@ -102,7 +102,7 @@ func (o Observation) Check() error {
 		return bad("a name is too long or holds signs that cannot be shown")
 	case !tidy(o.Detail, 0, MaxDetail):
 		return bad("its text is too long, or no plain line")
-	case o.At.IsZero() || o.At.Year() > 9000:
+	case !dated(o.At):
 		return bad("no time")
 	case o.Value != o.Value:
 		return bad("its value is no number")
