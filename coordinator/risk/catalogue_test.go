@@ -51,7 +51,7 @@ func TestCatalogueErrors(t *testing.T) {
 		"law x early=.1 late=.1 tail=1w":                       "no time",
 		"law x early=.1 late=.1 tail=1d early=.2":              "not understood",
 		"mechanism x moon prior=.1 mean=1d cap=1":              "no clock",
-		`signal x yy+1 kind=event half=1h "t"`:                  "no mechanism",
+		`signal x yy+1 kind=event half=1h "t"`:                 "no mechanism",
 		`signal x announced+1 kind=event half=1h fresh=1h "t"`: "neither",
 		`signal x announced+1 kind=state half=1h "t"`:          "neither",
 		`signal x announced+1 kind=event half=1h`:              "no text",
