@@ -107,7 +107,8 @@ func (f *fact) lingers(now time.Time) bool {
 	return f.Role != RoleUp && (f.Event || f.Confirm) && now.Sub(f.ended) < healthy
 }
 
-// witnesses finds who saw it when it was last seen, and who looked and did not.
+// witnesses finds who saw it when it was last seen, and who looked since it began
+// and did not.
 func (f *fact) witnesses(c *Catalogue, all, own []Track) {
 	f.first = f.last
 	for _, t := range own {
@@ -121,9 +122,9 @@ func (f *fact) witnesses(c *Catalogue, all, own []Track) {
 			f.first = r.First
 		}
 	}
-	others := map[Vantage]bool{}
+	others, since := map[Vantage]bool{}, later(f.first, f.last.Add(-around))
 	for _, t := range all {
-		if !slices.Contains(f.saw, t.Vantage) && f.sameLook(c, t) && (t.Now.covers(f.last) || t.Seen.covers(f.last)) {
+		if !slices.Contains(f.saw, t.Vantage) && f.sameLook(c, t) && (t.Now.within(since, f.last) || t.Seen.within(since, f.last)) {
 			others[t.Vantage] = true
 		}
 	}
@@ -139,8 +140,9 @@ func (f *fact) sameLook(c *Catalogue, t Track) bool {
 	return t.Signal == f.ID || ok && f.Role.look() && s.Role.look()
 }
 
-func (r Run) covers(at time.Time) bool {
-	return r.Count > 0 && !r.First.After(at.Add(around)) && !r.Last.Before(at.Add(-around))
+// within says whether looks of a run lie between two moments, or around them.
+func (r Run) within(from, to time.Time) bool {
+	return r.Count > 0 && !r.First.After(to) && !r.Last.Before(from)
 }
 
 // confirmed is 2 of 3 vantages, or several looks in a row that none contradicts.

@@ -72,6 +72,7 @@ func TestStates(t *testing.T) {
 		{"two failures", 2 * m, []look{well, down(m, 1), down(2*m, 1)}, risk.Degraded},
 		{"three failures", 3 * m, []look{well, down(m, 1), down(2*m, 1), down(3*m, 1)}, risk.Down},
 		{"three failures, another sees it", 3 * m, []look{well, down(m, 1), down(2*m, 1), down(3*m, 1), {3 * m, 2, risk.SigHealthy, false}}, risk.Degraded},
+		{"three failures, another looked before", 3 * m, []look{{0, 2, risk.SigHealthy, false}, down(m, 1), down(2*m, 1), down(3*m, 1)}, risk.Down},
 		{"two vantages", m, []look{well, down(m, 1), down(m, 2)}, risk.Down},
 		{"two of three", 2 * m, []look{down(m, 1), down(m, 2), {m, 3, risk.SigHealthy, false}}, risk.Down},
 		{"two of four", 2 * m, []look{down(m, 1), down(m, 2), {m, 3, risk.SigHealthy, false}, {m, 4, risk.SigHealthy, false}}, risk.Degraded},
