@@ -157,3 +157,14 @@ func (s Site) Standing() []Deadline {
 		}
 	}, func(a, b Deadline) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID)) })
 }
+
+// Frozen is since when nothing new is posted, if it is: the last read-only date
+// that has passed. What was captured before it is worth another look.
+func (s Site) Frozen(now time.Time) (since time.Time, ok bool) {
+	for _, d := range s.Standing() {
+		if d.What == EndReadOnly && !d.At.After(now) {
+			since, ok = d.At, true
+		}
+	}
+	return since, ok
+}

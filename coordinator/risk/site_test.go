@@ -47,6 +47,18 @@ func TestRecordsAreNeverChanged(t *testing.T) {
 	}
 }
 
+func TestFrozen(t *testing.T) {
+	d := inDays(noon, 3, .9, "")
+	d.What = risk.EndReadOnly
+	s := site(t, "", d, inDays(noon, 1, .9, ""))
+	if at, ok := s.Frozen(noon.Add(2 * day)); ok {
+		t.Errorf("frozen since %s", at)
+	}
+	if at, ok := s.Frozen(noon.Add(4 * day)); !ok || !at.Equal(d.At) {
+		t.Errorf("frozen %v, since %s", ok, at)
+	}
+}
+
 // TestOldRecordsMakeRoom: a row stays bounded, and what stands is never dropped.
 func TestOldRecordsMakeRoom(t *testing.T) {
 	s := site(t, "", inDays(noon, 3, .5, ""))

@@ -14,7 +14,7 @@ const columns = 80
 // Text is the explanation for a terminal or a mail: at most 80 columns, without
 // colours. It ends with a newline.
 func (e Explanation) Text() string {
-	w := &page80{}
+	w := &sheet{}
 	w.put(0, "%s  %s  %s  model %d, class %s", e.Site, e.State, stamp(e.At), e.Model, e.Class)
 	if e.Why != "" {
 		w.put(2, "%s", e.Why)
@@ -45,7 +45,7 @@ func (e Explanation) Text() string {
 	return w.String()
 }
 
-func (e Explanation) reasons(w *page80) {
+func (e Explanation) reasons(w *sheet) {
 	for i, n := range e.NotCounted {
 		if i == 0 {
 			w.put(2, "not counted:")
@@ -75,10 +75,10 @@ func (e Explanation) safe() string {
 	return stamp(e.SafeBy)
 }
 
-// page80 wraps lines.
-type page80 struct{ strings.Builder }
+// sheet is text that is wrapped at columns.
+type sheet struct{ strings.Builder }
 
-func (w *page80) line(l Line) {
+func (w *sheet) line(l Line) {
 	w.hang(2, 20, "%5s  %-12s %s", share(l.Share), l.Mechanism, l.Evidence)
 	if l.First.IsZero() && l.Last.IsZero() {
 		return
@@ -112,10 +112,10 @@ func (r Raw) label() string {
 }
 
 // put writes a line with an indent; what does not fit goes on below, further in.
-func (w *page80) put(indent int, format string, args ...any) { w.hang(indent, 2, format, args...) }
+func (w *sheet) put(indent int, format string, args ...any) { w.hang(indent, 2, format, args...) }
 
 // hang is put with an indent of its own for what goes on below.
-func (w *page80) hang(indent, hang int, format string, args ...any) {
+func (w *sheet) hang(indent, hang int, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	margin := strings.Repeat(" ", indent)
 	for first := true; text != "" || first; first = false {

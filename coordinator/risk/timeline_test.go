@@ -1,6 +1,7 @@
 package risk_test
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -18,7 +19,7 @@ import (
 // records in, curves and explanations out. Commands:
 //
 //	site NAME class=C
-//	see            lines "TIME SIGNAL [SUBJECT] @NODE/NETWORK,... [absent] [value=V] [: DETAIL]";
+//	see            lines "TIME SIGNAL [SUBJECT] @NODE/NETWORK,... [absent] [value=V] [raw=WHERE] [: DETAIL]";
 //	               TIME is a moment, or FROM..TO/STEP
 //	deadline       what= at= zone= conf= [law=] recorded= by= [source=] [replaces=] [review=] [withdrawn]
 //	override       kind= [clock=] value= [until=] [signal=] recorded= by= [review=] [replaces=] [withdrawn]
@@ -27,12 +28,11 @@ import (
 //	truth          lost=T, or alive=T: until when that is known
 //	               score=STEP: from the first date on, for TestScores
 type timeline struct {
-	site    risk.Site
-	events  []event
-	lost    time.Time
-	known   time.Time // until when the truth is known
-	step    time.Duration
-	entries []risk.Entry
+	site   risk.Site
+	events []event
+	lost   time.Time
+	known  time.Time // until when the truth is known
+	step   time.Duration
 }
 
 // event is a dated change of what is known.
@@ -160,9 +160,11 @@ func (l *timeline) see(lines string) error {
 		o := risk.Observation{Site: l.site.Name, Signal: w[1], Detail: detail}
 		var from []string
 		for _, x := range w[2:] {
-			switch v, value := strings.CutPrefix(x, "value="); {
-			case value:
+			switch k, v, _ := strings.Cut(x, "="); {
+			case k == "value":
 				o.Value, _ = strconv.ParseFloat(v, 64)
+			case k == "raw":
+				o.Raw = risk.Raw{SHA256: fmt.Sprintf("%x", sha256.Sum256([]byte(v))), Where: v}
 			case x[0] == '@':
 				from = strings.Split(x[1:], ",")
 			case x == "absent":
