@@ -159,11 +159,12 @@ func (a *Assessment) weigh() {
 	}
 }
 
-// nth is the place of a fact among those of its signal, the earliest 0.
+// nth is the place of a fact among those of its signal, the least faded 0. So a
+// further fact never makes the sum of their weights smaller.
 func (a *Assessment) nth(f *fact) (n int) {
 	for i := range a.facts {
 		o := &a.facts[i]
-		if o.ID == f.ID && o.why == "" && cmp.Or(o.first.Compare(f.first), cmp.Compare(o.subject, f.subject)) < 0 {
+		if o.ID == f.ID && o.why == "" && cmp.Or(cmp.Compare(f.fade(a.At), o.fade(a.At)), cmp.Compare(o.subject, f.subject)) < 0 {
 			n++
 		}
 	}

@@ -193,10 +193,13 @@ func (a *Assessment) clockLines(c Clock) (list []Line) {
 
 // baseLine is what is lost without any sign.
 func (a *Assessment) baseLine() Line {
-	return Line{
-		Share: yearly(a.base[Host]+a.base[Access], week), Mechanism: baseline,
-		Evidence: fmt.Sprintf("class %s: %.3g %% a year lose the host, %.3g %% the access", a.Class, 100*a.base[Host], 100*a.base[Access]),
+	text := fmt.Sprintf("class %s: %.3g %% a year lose the host, %.3g %% the access", a.Class, 100*a.base[Host], 100*a.base[Access])
+	for _, o := range a.overrides {
+		if o.Kind == Threat {
+			text += "; " + o.label()
+		}
 	}
+	return Line{Share: yearly(a.base[Host]+a.base[Access], week), Mechanism: baseline, Evidence: text}
 }
 
 func (a *Assessment) dateLine(p part) Line {

@@ -123,6 +123,23 @@ func weightFor(s risk.Signal, mechanism string) float64 {
 	return 0
 }
 
+// TestMoreSubjects: a fresh fact counts before one that has faded, and the two
+// never for less than one.
+func TestMoreSubjects(t *testing.T) {
+	p := func(sights ...seen) float64 {
+		a := risk.Assess(risk.Input{Site: site(t, "forum"), History: history(t, sights...), Now: noon})
+		return a.P(risk.Host, 7*day)
+	}
+	old, fresh := seen{risk.SigAppRemoved, "a", 10 * day}, seen{risk.SigAppRemoved, "b", 0}
+	if one, both, third := p(fresh), p(old, fresh), p(old, fresh, seen{risk.SigAppRemoved, "c", 11 * day}); !(one < both && third == both) {
+		t.Errorf("one %g, two %g, three %g", one, both, third)
+	}
+	old.signal, fresh.signal = risk.SigErrors, risk.SigErrors
+	if one, both := p(fresh), p(old, fresh); one != both {
+		t.Errorf("one %g, two %g", one, both)
+	}
+}
+
 // TestCap: facts that may have one cause add up to the cap, one of them alone
 // may be more.
 func TestCap(t *testing.T) {

@@ -193,6 +193,10 @@ func TestOverridesWin(t *testing.T) {
 			t.Errorf("%s: nobody is asked", c.name)
 		}
 	}
+	threat := with(risk.History{}, risk.Override{Kind: risk.Threat, Value: 30})
+	if e := threat.Explain(); !strings.Contains(e.Text(), "threat 1: 30 times the base rate") {
+		t.Error(e.Text())
+	}
 	muted := with(held, risk.Override{Kind: risk.Mute, Signal: risk.SigClientHold})
 	if e := muted.Explain(); muted.State == risk.DownByName || len(e.NotCounted) != 1 || e.NotCounted[0].Why != "muted by ada" {
 		t.Errorf("%s: %+v", muted.State, e.NotCounted)
