@@ -72,6 +72,7 @@ func (s *schedule) refuse(x task) {
 	p.brake.cut(forRefusal, at)
 	p.brake.refused = at
 	s.repace(p)
+	p.last = at // a pace that rises does not bring the next start forward
 	p.next = latest(p.next, at.Add(p.interval()))
 	s.park(p)
 }

@@ -58,6 +58,7 @@ func (s *schedule) renewed(r api.Renewal, sent instant) (recalled []task) {
 	s.purses(func(p *purse) {
 		p.brake.release()
 		s.repace(p)
+		p.hasten()
 		s.park(p)
 	})
 	kick(s.wake)

@@ -17,6 +17,7 @@ type purse struct {
 	turn    int          // whose item is next
 	pace    salvor.Pace  // the sum of the leases', braked
 	next    time.Time    // when the next request may start
+	last    time.Time    // when the last one did
 	blocked time.Time
 	delay   time.Duration // least distance of two starts: Crawl-delay
 	brake   brake
@@ -32,7 +33,8 @@ func (s *schedule) join(h *hostQueue, group string) {
 		return
 	}
 	to := s.purse(h, group)
-	to.next, to.blocked = latest(to.next, from.next), latest(to.blocked, from.blocked)
+	to.next, to.last = latest(to.next, from.next), latest(to.last, from.last)
+	to.blocked = latest(to.blocked, from.blocked)
 	to.delay = max(to.delay, from.delay)
 	if from.name == "" || h.pressing() {
 		to.brake = to.brake.stricter(from.brake)
@@ -146,7 +148,15 @@ func (p *purse) start() time.Time { return latest(p.next, p.blocked) }
 func (p *purse) interval() time.Duration { return max(p.pace.Interval(), p.delay) }
 
 // step moves past one start at t.
-func (p *purse) step(t time.Time) { p.next = latest(p.next, t).Add(p.interval()) }
+func (p *purse) step(t time.Time) { p.last, p.next = t, latest(p.next, t).Add(p.interval()) }
+
+// hasten brings the next start forward where the pace rose since the last: who
+// got a crumb would wait for a crumb's time before it uses what it has now.
+func (p *purse) hasten() {
+	if soonest := p.last.Add(p.interval()); soonest.Before(p.next) && p.pace > 0 {
+		p.next = soonest
+	}
+}
 
 // block lets nothing start before a time.
 func (s *schedule) block(p *purse, until time.Time) {
@@ -174,7 +184,7 @@ func (s *schedule) reserve(x task) (time.Duration, bool) {
 		return 0, false
 	}
 	at := latest(p.next, t)
-	p.next = at.Add(max(p.interval(), x.lease.pace.Interval()))
+	p.last, p.next = at, at.Add(max(p.interval(), x.lease.pace.Interval()))
 	s.park(p)
 	return at.Sub(t), true
 }

@@ -291,8 +291,10 @@ func (s *schedule) live(x task) bool {
 func (s *schedule) launched(x task) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if p := x.host.purse; p.interval() > 0 {
-		s.postpone(p, time.Now().Add(p.interval()))
+	p := x.host.purse
+	p.last = latest(p.last, time.Now())
+	if p.interval() > 0 {
+		s.postpone(p, p.last.Add(p.interval()))
 	}
 }
 

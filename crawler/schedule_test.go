@@ -159,6 +159,23 @@ func TestExtendCutsThePace(t *testing.T) {
 	})
 }
 
+// TestExtendRaisesThePace: what was granted a crumb does not sit out the crumb's
+// time when it gets more, and no two starts come closer than the new pace allows.
+func TestExtendRaisesThePace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSchedule(6, nil)
+		s.add([]api.Lease{testLease(1, "a.test", .01, 1000)}, now())
+		if n := len(drainFor(t, s, 100*time.Millisecond)["a.test"]); n != 1 {
+			t.Fatalf("%d starts, want the first", n)
+		}
+		s.renewed(api.Renewal{Granted: []api.Extension{{Lease: 1, Pace: salvor.PerSecond(2)}}}, now())
+		starts := drainFor(t, s, 4700*time.Millisecond)["a.test"]
+		if len(starts) != 9 || starts[0] != 400*time.Millisecond {
+			t.Errorf("starts at %v after the lease was raised to 2/s 100 ms after a start, want 9, the first at 400 ms", starts)
+		}
+	})
+}
+
 func TestPerOriginLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSchedule(3, nil)
