@@ -105,7 +105,7 @@ what it could not.`,
 	root.SetHelpFunc(help)
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(w.serverCommand(), w.clusterCommand(), w.joinCommand(), w.configCommand())
-	root.AddCommand(w.saveCommand(), w.scopeCommand(), w.storeCommand(), w.compactCommand(), w.versionCommand())
+	root.AddCommand(w.saveCommand(), w.scopeCommand(), w.storeCommand(), w.compactCommand(), w.drillCommand(), w.versionCommand())
 	root.AddCommand(w.crawlCommand(), w.statusCommand(), w.planCommand(), w.hostCommand(), w.nodeCommand(), w.keyCommand())
 	return root
 }

@@ -105,6 +105,17 @@ func (s *Spec) Check() error {
 	return nil
 }
 
+// Mean is what a resource is worth on average.
+func (s *Spec) Mean() (sum float64) {
+	if len(s.Tiers) == 0 {
+		return 1
+	}
+	for _, t := range s.Tiers {
+		sum += t.Share * t.Value
+	}
+	return sum
+}
+
 // mostListed is how many URLs a sitemap may have (sitemaps.org).
 const mostListed = 50_000
 

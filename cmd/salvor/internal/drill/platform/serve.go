@@ -45,6 +45,7 @@ func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
 // ServeHTTP implements http.Handler.
 func (x *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x.set.once.Do(func() { close(x.set.first) })
 	v := x.gate.decide(x.set.Now(), r.Method)
 	if v.delay > 0 && !sleep(r.Context(), v.delay) {
 		return
@@ -147,6 +148,8 @@ func (x *Site) note(i int) {
 		return
 	}
 	x.served[i] = at
+	x.whole++
+	x.value += x.Value(i)
 }
 
 func (x *Site) count(status int) {

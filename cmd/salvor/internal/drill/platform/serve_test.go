@@ -17,7 +17,7 @@ import (
 
 // site is one that nothing listens for.
 func site(s Spec) *Site {
-	x := &Site{Content: NewContent(s, 7), Spec: s, URL: "http://127.73.1.1:80/", set: &Set{}, served: make([]time.Duration, s.Pages)}
+	x := &Site{Content: NewContent(s, 7), Spec: s, URL: "http://127.73.1.1:80/", set: newSet(), served: make([]time.Duration, s.Pages)}
 	x.gate = newGate(s.Manner, x.seed, newBucket(s.Manner.Rate, s.Manner.Changes))
 	for i := range x.served {
 		x.served[i] = -1

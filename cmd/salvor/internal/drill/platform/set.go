@@ -15,6 +15,9 @@ import (
 type Set struct {
 	Sites []*Site
 
+	once  sync.Once
+	first chan struct{}
+
 	mu     sync.Mutex
 	began  time.Time // zero: not yet
 	timers []*time.Timer
@@ -33,6 +36,8 @@ type Site struct {
 
 	mu     sync.Mutex
 	served []time.Duration // by resource: when it was first written whole; -1 never
+	whole  int
+	value  float64 // of these
 	tally  Tally
 }
 
@@ -49,7 +54,7 @@ type Tally struct {
 // next on network.2, and so on; network is the first three bytes, "127.73.1". The
 // drill's clock stands until Begin.
 func Start(ctx context.Context, network string, seed uint64, specs []Spec) (*Set, error) {
-	set := &Set{}
+	set := newSet()
 	buckets := map[string]*bucket{}
 	for i := range specs {
 		err := specs[i].Check()
@@ -62,6 +67,8 @@ func Start(ctx context.Context, network string, seed uint64, specs []Spec) (*Set
 	}
 	return set, nil
 }
+
+func newSet() *Set { return &Set{first: make(chan struct{})} }
 
 // address is the i-th of a network, and of those that follow it.
 func address(network string, i int) string {
@@ -94,6 +101,9 @@ func (set *Set) add(ctx context.Context, ip string, seed uint64, s Spec, buckets
 	set.Sites = append(set.Sites, x)
 	return nil
 }
+
+// First is closed when somebody asks for something for the first time.
+func (set *Set) First() <-chan struct{} { return set.first }
 
 // Begin starts the clock, and with it what is to happen.
 func (set *Set) Begin(at time.Time) {
@@ -136,6 +146,13 @@ func (x *Site) Served(i int) (time.Duration, bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.served[i], x.served[i] >= 0
+}
+
+// Progress is how many resources were served whole so far, and their value.
+func (x *Site) Progress() (n int, value float64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.whole, x.value
 }
 
 // Tally is what it has answered so far.

@@ -1,0 +1,196 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"salvor"
+	"salvor/cmd/salvor/internal/drill"
+	"salvor/cmd/salvor/internal/progress"
+	"salvor/cmd/salvor/internal/value"
+	"salvor/storage/durable"
+)
+
+const drillExamples = `  # does a cluster of this program save what it can? Two minutes a policy
+  salvor drill twelve --plot drill.svg
+
+  # quickly, with one policy
+  salvor drill brief --policy salvor`
+
+const drillExit = `  0  it was played to its end, whatever was saved
+  1  an error inside salvor, or of the machine
+  2  a mistake on the command line
+  6  interrupted`
+
+// drilling is what a command line says of a drill.
+type drilling struct {
+	workers  int
+	duration time.Duration
+	policies []drill.Policy
+	dir      string
+	plot     string
+	json     bool
+}
+
+func (d *drilling) groups() []optionGroup {
+	return []optionGroup{
+		{"Drill", []option{
+			{name: "workers", value: whole(&d.workers, 1, 32), usage: "with `N` workers, each a process (default 3)"},
+			{name: "duration", value: one(&d.duration, value.Duration), usage: "end after `TIME`, however long the scenario is"},
+			{name: "policy", value: one(&d.policies, policies), usage: "play it once for each of `LIST`, with commas: salvor, fifo, rr, edf, density (default all)"},
+			{name: "dir", value: filled(&d.dir, "name a directory"), usage: "keep nodes and archives in `DIR` (default: nothing is kept)"},
+		}},
+		{"Output", []option{
+			{name: "plot", value: filled(&d.plot, "name a file"), usage: "draw the value saved over time into `FILE`, an SVG"},
+			{name: "json", value: truth(&d.json), noArg: "true", usage: "print the results as JSON (docs/json.md)"},
+		}},
+	}
+}
+
+// policies reads a list of their names.
+func policies(s string) (out []drill.Policy, err error) {
+	for name := range strings.SplitSeq(s, ",") {
+		p, err := drill.FindPolicy(strings.TrimSpace(name))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+func (w *world) drillCommand() *cobra.Command {
+	d := &drilling{workers: 3, policies: drill.Policies}
+	cmd := &cobra.Command{
+		Use:   "drill [flags] SCENARIO",
+		Short: "Rehearse a rescue on this machine, without any network",
+		Long: `Drill serves platforms that are about to disappear on loopback addresses, runs a
+real cluster of this program against them, and says what part of their value was
+saved: once with the cluster's own judgement, and once for each of some simple
+rules. A page counts when the archive holds its very bytes at the end.`,
+		Example:     drillExamples,
+		Annotations: map[string]string{"exit": drillExit},
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return salvor.Errorf(salvor.Invalid, "one scenario is played, and %d were named", len(args)).WithHint("see: salvor drill list")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return w.drill(cmd.Context(), d, args[0]) },
+	}
+	declare(cmd, d.groups()...)
+	cmd.AddCommand(w.drillListCommand(), w.drillShowCommand())
+	return cmd
+}
+
+func (w *world) drillListCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "list [flags]", Short: "List the scenarios that ship", Args: noArgs, DisableFlagsInUseLine: true,
+		Long: "List names the scenarios that ship with the program.",
+		RunE: func(*cobra.Command, []string) error {
+			var rows [][]string
+			for _, e := range drill.Catalogue {
+				rows = append(rows, []string{e.Name, e.About})
+			}
+			return w.printTable([]string{"SCENARIO", "WHAT HAPPENS"}, rows)
+		}}
+	helpFlag(cmd)
+	return cmd
+}
+
+func (w *world) drillShowCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "show [flags] SCENARIO", Short: "Show the platforms of a scenario", DisableFlagsInUseLine: true,
+		Long: "Show lists the platforms of a scenario: what they are worth, what they bear, what\npeople hear of their end and when, and when it comes.",
+		Args: oneName("scenario", "salvor drill show SCENARIO"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			e, err := drill.Find(args[0])
+			if err != nil {
+				return err
+			}
+			return w.showScenario(e.Scenario())
+		}}
+	helpFlag(cmd)
+	return cmd
+}
+
+// drill plays a scenario, once for each policy.
+func (w *world) drill(ctx context.Context, d *drilling, name string) error {
+	e, err := drill.Find(name)
+	if err != nil {
+		return err
+	}
+	s := e.Scenario()
+	if d.duration > 0 {
+		s.Length = min(s.Length, d.duration)
+	}
+	ctx, release := w.interruptible(ctx)
+	defer release()
+	var results []drill.Result
+	for _, p := range d.policies {
+		r, err := drill.Run(ctx, s, p, drill.Options{Dir: d.dir, Workers: d.workers, Tell: w.drillProgress(s.Length)})
+		if err != nil {
+			return err
+		}
+		results = append(results, r)
+	}
+	if d.plot != "" {
+		if err := writePlot(d.plot, s, results); err != nil {
+			return err
+		}
+	}
+	if d.json {
+		return w.printJSON(drillJSONOf(s, d.workers, results))
+	}
+	return w.tellDrill(s, d.workers, results)
+}
+
+// interruptible is ctx that a signal ends.
+func (w *world) interruptible(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	signals, release := w.Signals()
+	go func() {
+		select {
+		case <-signals:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(); release() }
+}
+
+// drillEvery is how often people are told how far a drill is.
+const drillEvery = 10 * time.Second
+
+// drillProgress tells each new phase, and how it goes every now and then.
+func (w *world) drillProgress(length time.Duration) func(drill.Progress) {
+	var phase string
+	var next time.Duration
+	return func(p drill.Progress) {
+		if p.Phase == phase && p.At < next {
+			return
+		}
+		if p.Phase != phase {
+			phase, next = p.Phase, 0
+		}
+		next += drillEvery
+		text := p.Phase
+		if p.Phase == "running" {
+			text = fmt.Sprintf("%s of %s, %s fetched, worth %.0f", p.At.Round(time.Second), length, progress.Counted(int64(p.Served), "page"), p.Value)
+		}
+		fmt.Fprintf(w.stderr, "%s: %s\n", p.Policy, text)
+	}
+}
+
+func writePlot(path string, s drill.Scenario, results []drill.Result) (err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return durable.Error(err, "create", path)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return drill.PlotOf(s, results).WriteSVG(f)
+}

@@ -1,0 +1,106 @@
+package drill
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"salvor"
+)
+
+// Policy is a rule by which the workers' requests are divided among platforms.
+type Policy struct {
+	Name  string
+	About string // in a line
+	// Order puts the more urgent platform first. Nil shares evenly.
+	Order func(a, b Standing) int
+	// Own leaves the division to the cluster: it is not told any.
+	Own bool
+	// Args are the flags of salvor server in the drills of this policy.
+	Args []string
+}
+
+// Standing is a platform as a policy sees it: what people and the cluster know.
+type Standing struct {
+	Known    time.Duration // since when
+	Deadline time.Duration // as it was announced last; 0 none
+	Rate     float64       // requests a second that it bears
+	Value    float64       // of a page, on average
+	Open     float64       // requests that could be made now
+}
+
+// Policies are all there are, the cluster's own first.
+var Policies = []Policy{
+	{Name: "salvor", About: "what the cluster does by itself", Own: true},
+	{Name: "fifo", About: "who was announced first", Order: func(a, b Standing) int { return cmp.Compare(a.Known, b.Known) }},
+	{Name: "rr", About: "everybody in turn"},
+	{Name: "edf", About: "who ends first", Order: func(a, b Standing) int { return cmp.Compare(a.end(), b.end()) }},
+	{Name: "density", About: "whose pages are worth most", Order: func(a, b Standing) int { return cmp.Compare(b.Value, a.Value) }},
+}
+
+// FindPolicy finds one by its name.
+func FindPolicy(name string) (Policy, error) {
+	var names []string
+	for _, p := range Policies {
+		if p.Name == name {
+			return p, nil
+		}
+		names = append(names, p.Name)
+	}
+	return Policy{}, salvor.Errorf(salvor.Invalid, "there is no policy %q", name).WithHint("choose of %s", strings.Join(names, ", "))
+}
+
+// end is when a platform ends as far as anybody knows.
+func (s *Standing) end() time.Duration {
+	if s.Deadline == 0 {
+		return math.MaxInt64
+	}
+	return s.Deadline
+}
+
+// leastOpen is how many requests a platform is believed to have that has any:
+// one answer often leads to many more.
+const leastOpen = 10
+
+// wish is how many requests a second a platform can use until the next look.
+func (s *Standing) wish() float64 {
+	if s.Open <= 0 {
+		return 0
+	}
+	return min(s.Rate, max(s.Open, leastOpen)/governEvery.Seconds())
+}
+
+// divide gives each platform a rate, capacity in all. What one does not use
+// others get.
+func (p *Policy) divide(capacity float64, sites []Standing) []float64 {
+	rates := make([]float64, len(sites))
+	if p.Order == nil {
+		share(capacity, sites, rates)
+		return rates
+	}
+	order := make([]int, len(sites))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return p.Order(sites[a], sites[b]) })
+	for _, i := range order {
+		rates[i] = min(sites[i].wish(), capacity)
+		capacity -= rates[i]
+	}
+	return rates
+}
+
+// share is as even as the wishes allow.
+func share(capacity float64, sites []Standing, rates []float64) {
+	order := make([]int, len(sites))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(sites[a].wish(), sites[b].wish()) })
+	for done, i := range order {
+		rates[i] = min(sites[i].wish(), capacity/float64(len(order)-done))
+		capacity -= rates[i]
+	}
+}

@@ -1,0 +1,70 @@
+package drill
+
+import (
+	"time"
+
+	"salvor"
+	"salvor/cmd/salvor/internal/drill/platform"
+)
+
+// Scenario is what a drill plays. Times count from its beginning.
+type Scenario struct {
+	Name     string
+	Seed     uint64
+	Length   time.Duration
+	Capacity float64 // requests a second that all workers together can make
+	Sites    []Site
+}
+
+// Site is a platform and what people learn of its end, and when.
+type Site struct {
+	platform.Spec
+	Notices []Notice // by time; the first is when the site is seeded
+}
+
+// Notice is the news of a deadline; Deadline 0 names none.
+type Notice struct {
+	At, Deadline time.Duration
+}
+
+// Check refuses what cannot be played.
+func (s *Scenario) Check() error {
+	if s.Length <= 0 || s.Capacity <= 0 || len(s.Sites) == 0 {
+		return salvor.Errorf(salvor.Invalid, "scenario %s has %d sites, %g requests a second, and lasts %s", s.Name, len(s.Sites), s.Capacity, s.Length)
+	}
+	for i := range s.Sites {
+		x := &s.Sites[i]
+		if err := x.Spec.Check(); err != nil {
+			return err
+		}
+		if len(x.Notices) == 0 {
+			return salvor.Errorf(salvor.Invalid, "nobody ever hears of site %s", x.Name)
+		}
+		for k, n := range x.Notices[1:] {
+			if n.At < x.Notices[k].At {
+				return salvor.Errorf(salvor.Invalid, "the notices of site %s are not in the order of time", x.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// heard is the deadline of a site as people know it at a moment; ok is false
+// before anybody knows the site.
+func (x *Site) heard(at time.Duration) (deadline time.Duration, ok bool) {
+	for _, n := range x.Notices {
+		if n.At > at {
+			break
+		}
+		deadline, ok = n.Deadline, true
+	}
+	return deadline, ok
+}
+
+// specs are the platforms.
+func (s *Scenario) specs() (out []platform.Spec) {
+	for i := range s.Sites {
+		out = append(out, s.Sites[i].Spec)
+	}
+	return out
+}

@@ -1,0 +1,89 @@
+package drill
+
+import (
+	"testing"
+	"time"
+
+	"salvor"
+	"salvor/cmd/salvor/internal/drill/platform"
+)
+
+// TestCatalogue: what ships can be played, and is the same each time.
+func TestCatalogue(t *testing.T) {
+	for _, e := range Catalogue {
+		s := e.Scenario()
+		if err := s.Check(); err != nil {
+			t.Errorf("%s: %v", e.Name, err)
+		}
+		work, again := 0.0, e.Scenario()
+		for i, x := range s.Sites {
+			work += min(float64(x.Pages), x.Manner.Rate*(x.Manner.Death-x.Notices[0].At).Seconds())
+			if d := x.Manner.Death; d <= x.Notices[0].At || d > s.Length {
+				t.Errorf("%s: %s dies at %s", e.Name, x.Name, d)
+			}
+			if again.Sites[i].Manner.Death != x.Manner.Death || again.Sites[i].Pages != x.Pages {
+				t.Errorf("%s: %s is not the same again", e.Name, x.Name)
+			}
+		}
+		if load := work / (s.Capacity * s.Length.Seconds()); load < 1 || load > 3 {
+			t.Errorf("%s: the work is %.2f of what can be done: nothing to choose", e.Name, load)
+		}
+	}
+	if _, err := Find("none"); salvor.ClassOf(err) != salvor.NotFound {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestHeard(t *testing.T) {
+	s := time.Second
+	x := Site{Notices: []Notice{{5 * s, 60 * s}, {20 * s, 30 * s}}}
+	for at, want := range map[time.Duration]time.Duration{0: -1, 5 * s: 60 * s, 19 * s: 60 * s, 20 * s: 30 * s} {
+		got, ok := x.heard(at)
+		if !ok {
+			got = -1
+		}
+		if got != want {
+			t.Errorf("at %s: %s, want %s", at, got, want)
+		}
+	}
+}
+
+func TestScenarioCheck(t *testing.T) {
+	good := func() Scenario {
+		return Scenario{Length: 1, Capacity: 1, Sites: []Site{{Spec: platform.Spec{Pages: 1}, Notices: []Notice{{0, 0}}}}}
+	}
+	s := good()
+	if err := s.Check(); err != nil {
+		t.Error(err)
+	}
+	for name, spoil := range map[string]func(*Scenario){
+		"no time":     func(s *Scenario) { s.Length = 0 },
+		"no capacity": func(s *Scenario) { s.Capacity = 0 },
+		"no sites":    func(s *Scenario) { s.Sites = nil },
+		"no pages":    func(s *Scenario) { s.Sites[0].Pages = 0 },
+		"no notice":   func(s *Scenario) { s.Sites[0].Notices = nil },
+		"no order":    func(s *Scenario) { s.Sites[0].Notices = []Notice{{5, 0}, {4, 0}} },
+	} {
+		s := good()
+		spoil(&s)
+		if err := s.Check(); salvor.ClassOf(err) != salvor.Invalid || err == nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestSlots(t *testing.T) {
+	for _, c := range []struct {
+		capacity float64
+		workers  int
+		slots    int
+		latency  time.Duration
+	}{
+		{60, 3, leastSlots, 400*time.Millisecond - beside},
+		{2000, 2, 101, 101*time.Millisecond - beside},
+	} {
+		if n, d := slots(c.capacity, c.workers); n != c.slots || d != c.latency {
+			t.Errorf("%g requests a second of %d workers: %d connections, answers take %s", c.capacity, c.workers, n, d)
+		}
+	}
+}
