@@ -105,7 +105,7 @@ func (w *world) drillListCommand() *cobra.Command {
 
 func (w *world) drillShowCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "show [flags] SCENARIO", Short: "Show the platforms of a scenario", DisableFlagsInUseLine: true,
-		Long: "Show lists the platforms of a scenario: what they are worth, what they bear, what\npeople hear of their end and when, and when it comes.",
+		Long: "Show lists the platforms of a scenario: what their pages are worth, how many\nrequests they bear, what people hear of their end and when, and when it comes.",
 		Args: oneName("scenario", "salvor drill show SCENARIO"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			e, err := drill.Find(args[0])

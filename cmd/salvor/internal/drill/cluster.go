@@ -49,28 +49,31 @@ const (
 )
 
 // startCluster makes a cluster below dir, whose first node listens on ip.
-func startCluster(ctx context.Context, binary, dir, ip string, workers int, args []string) (c *cluster, err error) {
-	c = &cluster{binary: binary, dir: dir, args: args}
-	defer func() {
-		if err != nil {
-			c.kill()
-		}
-	}()
+func startCluster(ctx context.Context, binary, dir, ip string, workers int, args []string) (*cluster, error) {
+	c := &cluster{binary: binary, dir: dir, args: args}
+	if err := c.form(ctx, ip, workers); err != nil {
+		c.kill()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *cluster) form(ctx context.Context, ip string, workers int) error {
 	listen, err := freePort(ctx, ip)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	first := filepath.Join(dir, "node1")
+	first := filepath.Join(c.dir, "node1")
 	if err := c.run(ctx, "cluster", "init", "--dir", first, "--listen", listen, "--roles", "coordinator,worker"); err != nil {
-		return nil, err
+		return err
 	}
 	if err := c.start(first); err != nil {
-		return nil, err
+		return err
 	}
 	if err := c.open(ctx, first); err != nil {
-		return nil, err
+		return err
 	}
-	return c, c.join(ctx, first, listen, workers-1)
+	return c.join(ctx, first, listen, workers-1)
 }
 
 // join lets workers in and starts them.
