@@ -42,7 +42,7 @@ func (d *drilling) groups() []optionGroup {
 	return []optionGroup{
 		{"Drill", []option{
 			{name: "workers", value: whole(&d.workers, 1, 32), usage: "with `N` workers, each a process (default 3)"},
-			{name: "duration", value: one(&d.duration, value.Duration), usage: "end after `TIME`, however long the scenario is"},
+			{name: "duration", value: one(&d.duration, value.Duration), usage: "play all of it in `TIME`: sooner, and with as many pages fewer (default as long as it is)"},
 			{name: "policy", value: one(&d.policies, policies), usage: "play it once for each of `LIST`, with commas: salvor, fifo, rr, edf, density (default all)"},
 			{name: "dir", value: filled(&d.dir, "name a directory"), usage: "keep nodes and archives in `DIR` (default: nothing is kept)"},
 		}},
@@ -126,7 +126,7 @@ func (w *world) drill(ctx context.Context, d *drilling, name string) error {
 	}
 	s := e.Scenario()
 	if d.duration > 0 {
-		s.Length = min(s.Length, d.duration)
+		s = s.Scaled(d.duration, s.Capacity)
 	}
 	ctx, release := w.interruptible(ctx)
 	defer release()

@@ -1,6 +1,8 @@
 package drill
 
 import (
+	"math"
+	"slices"
 	"time"
 
 	"salvor"
@@ -67,4 +69,39 @@ func (s *Scenario) specs() (out []platform.Spec) {
 		out = append(out, s.Sites[i].Spec)
 	}
 	return out
+}
+
+// Scaled is the same scenario in another time and with other workers: all that
+// happens, happens after the same part of it, and each platform is the same part
+// of the work. What a crawler waits for by the clock, such as a slow answer,
+// stays as long as it is.
+func (s Scenario) Scaled(length time.Duration, capacity float64) Scenario {
+	by := length.Seconds() / s.Length.Seconds()
+	speed := capacity / s.Capacity
+	stretch := func(d *time.Duration) { *d = time.Duration(float64(*d) * by) }
+	sites := slices.Clone(s.Sites)
+	for i := range sites {
+		x := &sites[i]
+		x.Pages = max(1, int(math.Round(float64(x.Pages)*by*speed)))
+		m := &x.Manner
+		m.Rate *= speed
+		m.Changes, m.Storms, x.Notices = slices.Clone(m.Changes), slices.Clone(m.Storms), slices.Clone(x.Notices)
+		for _, d := range []*time.Duration{&m.Death, &m.ReadOnly, &m.Ban.For, &m.Ban.Within} {
+			stretch(d)
+		}
+		for k := range m.Changes {
+			m.Changes[k].Rate *= speed
+			stretch(&m.Changes[k].At)
+		}
+		for k := range m.Storms {
+			stretch(&m.Storms[k].From)
+			stretch(&m.Storms[k].To)
+		}
+		for k := range x.Notices {
+			stretch(&x.Notices[k].At)
+			stretch(&x.Notices[k].Deadline)
+		}
+	}
+	s.Sites, s.Length, s.Capacity = sites, length, capacity
+	return s
 }

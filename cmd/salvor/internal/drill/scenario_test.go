@@ -87,3 +87,25 @@ func TestSlots(t *testing.T) {
 		}
 	}
 }
+
+// TestScaled keeps the shape, and leaves the original alone.
+func TestScaled(t *testing.T) {
+	s := time.Second
+	was := Scenario{Length: 100 * s, Capacity: 10, Sites: []Site{{
+		Spec: platform.Spec{Pages: 1000, Manner: platform.Conduct{
+			Rate: 4, Death: 50 * s, Tail: platform.Tail{Share: .1, Latency: s}, Changes: []platform.Change{{At: 20 * s, Rate: 1}},
+			Storms: []platform.Storm{{From: 10 * s, To: 30 * s}}, Ban: platform.Ban{After: 9, For: 20 * s},
+		}},
+		Notices: []Notice{{10 * s, 90 * s}, {30 * s, 50 * s}},
+	}}}
+	got := was.Scaled(20*s, 30)
+	x, m := got.Sites[0], got.Sites[0].Manner
+	if got.Length != 20*s || got.Capacity != 30 || x.Pages != 600 || m.Rate != 12 || m.Death != 10*s || m.Tail.Latency != s ||
+		m.Changes[0] != (platform.Change{At: 4 * s, Rate: 3}) || m.Storms[0] != (platform.Storm{From: 2 * s, To: 6 * s}) || m.Ban.For != 4*s || m.Ban.After != 9 ||
+		x.Notices[0] != (Notice{2 * s, 18 * s}) || x.Notices[1] != (Notice{6 * s, 10 * s}) {
+		t.Errorf("%+v", got)
+	}
+	if o := was.Sites[0]; o.Pages != 1000 || o.Notices[1].At != 30*s || o.Manner.Changes[0].Rate != 1 || o.Manner.Storms[0].To != 30*s {
+		t.Errorf("the original became %+v", o)
+	}
+}
