@@ -32,6 +32,7 @@ type rescue struct {
 type rescued struct {
 	site   Site
 	web    *platform.Site
+	asked  func() int // how many requests there were so far
 	seeded bool
 }
 
@@ -57,7 +58,7 @@ func newRescue(ctx context.Context, c *client.Cluster, s *Scenario, set *platfor
 	r := &rescue{c: c}
 	var seeds []string
 	for i, x := range set.Sites {
-		r.sites = append(r.sites, &rescued{site: s.Sites[i], web: x})
+		r.sites = append(r.sites, &rescued{site: s.Sites[i], web: x, asked: func() int { return x.Tally().Answers }})
 		seeds = append(seeds, x.URL)
 	}
 	var err error

@@ -172,7 +172,7 @@ func stopped(ctx context.Context) error {
 
 // play lets time pass until the scenario is over, or nothing is left to save.
 func (d *drill) play(ctx context.Context, r *rescue) error {
-	g := &governor{policy: d.p, capacity: d.s.Capacity, c: r.c, crawl: r.crawl.ID, sites: r.sites, set: map[string]salvor.Pace{}}
+	g := &governor{policy: d.p, capacity: d.s.Capacity, c: r.c, crawl: r.crawl.ID, sites: r.sites, meters: map[string]*meter{}}
 	tick := time.NewTicker(governEvery)
 	defer tick.Stop()
 	for at := d.set.Now(); at < d.s.Length; at = d.set.Now() {

@@ -26,9 +26,9 @@ type Policy struct {
 type Standing struct {
 	Known    time.Duration // since when
 	Deadline time.Duration // as it was announced last; 0 none
-	Rate     float64       // requests a second that it bears
+	Rate     float64       // requests a second that it bears; 0: it is over
 	Value    float64       // of a page, on average
-	Open     float64       // requests that could be made now
+	Use      float64       // requests a second that it is not going to exceed, whatever it gets
 }
 
 // Policies are all there are, the cluster's own first.
@@ -60,47 +60,41 @@ func (s *Standing) end() time.Duration {
 	return s.Deadline
 }
 
-// leastOpen is how many requests a platform is believed to have that has any:
-// one answer often leads to many more.
-const leastOpen = 10
+// wish is how many requests a second a platform can use.
+func (s *Standing) wish() float64 { return min(s.Rate, s.Use) }
 
-// wish is how many requests a second a platform can use until the next look.
-func (s *Standing) wish() float64 {
-	if s.Open <= 0 {
-		return 0
-	}
-	return min(s.Rate, max(s.Open, leastOpen)/governEvery.Seconds())
-}
-
-// divide gives each platform a rate, capacity in all. What one does not use
-// others get.
+// divide gives each platform a rate that it must not exceed, so that all use
+// capacity together. What one does not use others get.
 func (p *Policy) divide(capacity float64, sites []Standing) []float64 {
 	rates := make([]float64, len(sites))
-	if p.Order == nil {
-		share(capacity, sites, rates)
-		return rates
-	}
 	order := make([]int, len(sites))
 	for i := range order {
 		order[i] = i
 	}
+	if p.Order == nil {
+		level := even(capacity, sites, order)
+		for i := range sites {
+			rates[i] = min(sites[i].Rate, level)
+		}
+		return rates
+	}
 	slices.SortStableFunc(order, func(a, b int) int { return p.Order(sites[a], sites[b]) })
 	for _, i := range order {
-		rates[i] = min(sites[i].wish(), capacity)
-		capacity -= rates[i]
+		rates[i] = min(sites[i].Rate, capacity)
+		capacity -= min(sites[i].Use, rates[i])
 	}
 	return rates
 }
 
-// share is as even as the wishes allow.
-func share(capacity float64, sites []Standing, rates []float64) {
-	order := make([]int, len(sites))
-	for i := range order {
-		order[i] = i
-	}
+// even is what each may use at most so that all together use capacity.
+func even(capacity float64, sites []Standing, order []int) (level float64) {
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(sites[a].wish(), sites[b].wish()) })
 	for done, i := range order {
-		rates[i] = min(sites[i].wish(), capacity/float64(len(order)-done))
-		capacity -= rates[i]
+		level = capacity / float64(len(order)-done)
+		if sites[i].wish() >= level {
+			return level
+		}
+		capacity -= sites[i].wish()
 	}
+	return math.Inf(1)
 }

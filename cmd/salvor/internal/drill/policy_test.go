@@ -9,14 +9,14 @@ import (
 )
 
 func TestDivide(t *testing.T) {
-	s := time.Second
+	s, inf := time.Second, math.Inf(1)
 	sites := []Standing{
-		{Known: 0, Deadline: 90 * s, Rate: 10, Value: 1, Open: 500},
-		{Known: 5 * s, Deadline: 30 * s, Rate: 10, Value: 5, Open: 500},
-		{Known: 9 * s, Deadline: 0, Rate: 10, Value: 9, Open: 500},
-		{Known: 2 * s, Deadline: 60 * s, Rate: 30, Value: 2, Open: 0},
+		{Known: 0, Deadline: 90 * s, Rate: 10, Value: 1, Use: inf},
+		{Known: 5 * s, Deadline: 30 * s, Rate: 10, Value: 5, Use: inf},
+		{Known: 9 * s, Deadline: 0, Rate: 10, Value: 9, Use: 100},
+		{Known: 2 * s, Deadline: 60 * s, Rate: 0, Value: 2, Use: inf},
 	}
-	few := []Standing{{Rate: 50, Open: 3}, {Rate: 50, Open: 500}}
+	lazy := []Standing{{Rate: 50, Use: 3}, {Rate: 50, Use: inf}}
 	for _, c := range []struct {
 		policy   string
 		capacity float64
@@ -29,8 +29,9 @@ func TestDivide(t *testing.T) {
 		{"rr", 15, sites, []float64{5, 5, 5, 0}},
 		{"rr", 100, sites, []float64{10, 10, 10, 0}},
 		{"fifo", 100, sites, []float64{10, 10, 10, 0}},
-		{"rr", 40, few, []float64{leastOpen, 30}},
-		{"fifo", 40, few, []float64{leastOpen, 30}},
+		{"rr", 40, lazy, []float64{37, 37}},
+		{"rr", 100, lazy, []float64{50, 50}},
+		{"fifo", 40, lazy, []float64{40, 37}},
 	} {
 		p, err := FindPolicy(c.policy)
 		if err != nil {
