@@ -49,14 +49,14 @@ type tools struct {
 
 // open opens all, and mends what an earlier run left. On an error nothing is
 // left open.
-func (c *crew) open(ctx context.Context) (t *tools, err error) {
+func (c *crew) open(ctx context.Context) (_ *tools, err error) {
 	c.mu.Lock()
 	crawl, spec, s, bad, share := c.crawl, c.spec, c.scope, c.invalid, c.share
 	c.mu.Unlock()
 	if bad != nil {
 		return nil, bad
 	}
-	t = &tools{crew: c, spec: spec, store: storage.Under(c.f.c.Store, outfit.Prefix(c.name))}
+	t := &tools{crew: c, spec: spec, store: storage.Under(c.f.c.Store, outfit.Prefix(c.name))}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, t.close(ctx))
