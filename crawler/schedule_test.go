@@ -84,7 +84,7 @@ func TestLeaseWithoutPaceGoesFirst(t *testing.T) {
 		more := testLease(2, "a.test", 1, 4)
 		more.Pace = 0
 		s.add([]api.Lease{more}, now())
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 2900*time.Millisecond)
 		defer cancel()
 		out := make(chan task)
 		go s.dispatch(ctx, out, nil, nil)

@@ -166,6 +166,3 @@ func (f *flows) read(i int) (s share) {
 	}
 	return s
 }
-
-// full says whether an arc carries all that it can.
-func (f *flows) full(arc int32) bool { return arc >= 0 && f.net.flow[arc] >= f.net.cap[arc] }
