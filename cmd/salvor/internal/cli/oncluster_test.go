@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -90,6 +91,10 @@ var fakes = map[string]func(*testscript.TestScript, *clienttest.Cluster, []strin
 	// http PATH STATUS BODY is what a path answers.
 	"http": func(ts *testscript.TestScript, c *clienttest.Cluster, a []string) {
 		c.Fail(a[0], number(ts, a[1]), a[2])
+	},
+	// answer PATH FILE has a path answer what a file holds.
+	"answer": func(ts *testscript.TestScript, c *clienttest.Cluster, a []string) {
+		c.Fail(a[0], http.StatusOK, ts.ReadFile(a[1]))
 	},
 	// status FILE is what the cluster says of itself; node FILE a row of its table.
 	"status": func(ts *testscript.TestScript, c *clienttest.Cluster, a []string) {

@@ -191,7 +191,15 @@ func (p *coursePlan) capacity() string {
 	case c.Most == 0:
 		return fmt.Sprintf("%s, %s; they could do much more", progress.Counted(int64(c.Workers), "worker"), rateText(c.Rate))
 	}
-	return fmt.Sprintf("%s, %s of some %s they could do; most used are their %s", progress.Counted(int64(c.Workers), "worker"), rateText(c.Rate), rateText(c.Most), c.Bound)
+	return fmt.Sprintf("%s, %s of some %s they could do; they are bound by their %s", progress.Counted(int64(c.Workers), "worker"), rateText(c.Rate), rateText(c.Most), boundOf(c.Bound))
+}
+
+// boundOf names what of the workers is used most: requests are bound by --node-rate.
+func boundOf(what string) string {
+	if what == "requests" {
+		return "node-rate"
+	}
+	return cmp.Or(what, "connections")
 }
 
 var whyText = map[planning.Reason]string{

@@ -75,6 +75,7 @@ func (c *Cluster) serve(l net.Listener) {
 	mux.Handle(path, calls)
 	mux.Handle("GET /v1/cluster", trust.Require(http.HandlerFunc(c.serveCluster)))
 	mux.Handle("GET /v1/status", trust.Require(http.HandlerFunc(c.serveStatus)))
+	mux.Handle("GET /v1/plan", trust.Require(http.HandlerFunc(c.servePlan)))
 	local := registry{c.Groups[0], c.id.Local()}
 	gate := trust.NewGate(c.id, trust.NewKeyring(local, c.id.Fingerprint(), trust.Options{}))
 	c.http = &http.Server{Handler: gate.Authenticate(mux), TLSConfig: c.id.ServerTLS("h2", "http/1.1"), ReadHeaderTimeout: time.Second, ErrorLog: quiet()}
@@ -147,6 +148,11 @@ func (c *Cluster) serveCluster(w http.ResponseWriter, r *http.Request) {
 	}
 	c.mu.Unlock()
 	c.reply(w, r, map[string]any{"settings": s, "coordinators": []string{c.Address}})
+}
+
+// servePlan is what Fail says: this cluster plans nothing by itself.
+func (c *Cluster) servePlan(w http.ResponseWriter, r *http.Request) {
+	c.reply(w, r, map[string]any{})
 }
 
 // SetLevel is the feature level from now on.
