@@ -36,13 +36,14 @@ type Program struct {
 type world struct {
 	Program
 	env            func(string) string
+	envNames       []string // of all variables
 	stdin          io.Reader
 	stdout, stderr io.Writer
 }
 
 // Run executes one command line and returns the exit code.
 func (p Program) Run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	w := &world{Program: p.withDefaults(), env: lookup(env), stdin: stdin, stdout: stdout, stderr: stderr}
+	w := &world{Program: p.withDefaults(), env: lookup(env), envNames: names(env), stdin: stdin, stdout: stdout, stderr: stderr}
 	root := w.root()
 	root.SetArgs(args)
 	root.SetIn(stdin)
@@ -77,6 +78,14 @@ func lookup(env []string) func(string) string {
 		}
 		return ""
 	}
+}
+
+func names(env []string) (out []string) {
+	for _, e := range env {
+		name, _, _ := strings.Cut(e, "=")
+		out = append(out, name)
+	}
+	return out
 }
 
 // processSignals are those of the process.

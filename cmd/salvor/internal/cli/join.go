@@ -18,6 +18,9 @@ import (
 const joinExamples = `  salvor join https://node1.example.org:7420 --token-file worker.token
   salvor join https://node1.example.org:7420 --token-file node2.token --listen 0.0.0.0:7420 --advertise node2.example.org:7420`
 
+// envToken holds a join token.
+const envToken = "SALVOR_TOKEN"
+
 func (w *world) joinCommand() *cobra.Command {
 	var tokenFile string
 	var only, asJSON bool
@@ -92,7 +95,7 @@ const maxToken = 4 << 10
 
 // token reads a join token, which never stands on a command line.
 func (w *world) token(file string) (trust.Credential, error) {
-	text := w.env("SALVOR_TOKEN")
+	text := w.env(envToken)
 	switch {
 	case file == "-":
 		b, err := io.ReadAll(io.LimitReader(w.stdin, maxToken))

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,6 +15,7 @@ import (
 
 	"salvor"
 	"salvor/api"
+	"salvor/cmd/salvor/internal/client"
 	"salvor/cmd/salvor/internal/server"
 	"salvor/cmd/salvor/internal/value"
 )
@@ -96,6 +98,9 @@ func envName(flag string) string {
 
 // fromEnv sets what the environment says and the command line does not.
 func (w *world) fromEnv(fs *pflag.FlagSet) (err error) {
+	if err := w.misspelt(fs); err != nil {
+		return err
+	}
 	fs.VisitAll(func(f *pflag.Flag) {
 		v := w.env(envName(f.Name))
 		if err != nil || f.Changed || v == "" || f.Name == "help" {
@@ -106,6 +111,27 @@ func (w *world) fromEnv(fs *pflag.FlagSet) (err error) {
 		}
 	})
 	return err
+}
+
+// misspelt refuses a variable that is written almost like that of a setting, and
+// sets nothing. Others may be anybody's: Kubernetes makes SALVOR_SERVICE_HOST and
+// SALVOR_PORT for a service of that name.
+func (w *world) misspelt(fs *pflag.FlagSet) error {
+	for _, name := range w.envNames {
+		if slices.Contains([]string{client.EnvServer, client.EnvKey, client.EnvKeyFile, envToken}, name) || !strings.HasPrefix(name, envName("")) {
+			continue
+		}
+		best, at := "", 3
+		fs.VisitAll(func(f *pflag.Flag) {
+			if d := distance(name, envName(f.Name)); d < at {
+				best, at = envName(f.Name), d
+			}
+		})
+		if at > 0 && best != "" && w.env(name) != "" {
+			return salvor.Errorf(salvor.Invalid, "there is no setting for the variable %s", name).WithHint("did you mean %s?", best)
+		}
+	}
+	return nil
 }
 
 // plainError leaves out pflag's own words, which speak of the command line.
