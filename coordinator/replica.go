@@ -87,8 +87,8 @@ const (
 	// trailingLogs and maxInFlight keep #697 away: its precondition is a
 	// follower's uncommitted tail longer than the log kept behind a snapshot.
 	trailingLogs = 10240
-	// maxAppend entries of at most aimEntry bytes make 8 MB a message.
-	maxAppend   = 256
+	// maxAppend entries of 128 KB, the largest there are, make 8 MB a message.
+	maxAppend   = 64
 	logSegment  = 16 << 20
 	neverByRaft = 10 * 365 * 24 * time.Hour
 )
