@@ -136,6 +136,46 @@ func TestAge(t *testing.T) {
 	})
 }
 
+// TestHurry: who is in a hurry gets small segments stored soon, and who is no
+// more gets them as configured.
+func TestHurry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := testConfig(t, t.TempDir())
+		st := mem.New()
+		c.Store, c.MaxAge, c.MinSize, c.SmallAge = st, time.Minute, 1<<20, 5*time.Minute
+		p, _, err := Open(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close(context.Background())
+		stored := func(after time.Duration) (n int) {
+			time.Sleep(after)
+			synctest.Wait()
+			for range st.List(t.Context(), "", "") {
+				n++
+			}
+			return n
+		}
+		mustWrite(t, p, page("http://example.com/a", "a"))
+		if n := stored(2 * time.Minute); n != 0 {
+			t.Fatalf("a small segment is stored after two minutes: %d objects", n)
+		}
+		p.Hurry(5 * time.Second)
+		if n := stored(time.Second); n != 2 {
+			t.Errorf("%d objects a second after the hurry began, want a segment and its index", n)
+		}
+		mustWrite(t, p, page("http://example.com/b", "b"))
+		if n := stored(6 * time.Second); n != 4 {
+			t.Errorf("%d objects 6 s later, want two segments", n)
+		}
+		p.Hurry(0)
+		mustWrite(t, p, page("http://example.com/c", "c"))
+		if n := stored(4 * time.Minute); n != 4 {
+			t.Errorf("%d objects 4 min after the hurry ended", n)
+		}
+	})
+}
+
 // awayStore is a Store that does not answer for a while.
 type awayStore struct {
 	storage.Store

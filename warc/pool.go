@@ -17,6 +17,7 @@ type Pool struct {
 	fs     FS
 	packs  *packers
 	broken atomic.Pointer[error] // an fsync failed: no more is taken in
+	hurry  atomic.Int64          // ns: the age at which any segment is sealed; 0 as configured
 
 	opening ctxLock // one segment is opened at a time; guards serial
 	serial  uint64

@@ -266,6 +266,9 @@ func (p *Pool) detachAged() time.Duration {
 	open := append([]*segment(nil), p.open...)
 	p.mu.Unlock()
 	due := p.c.MaxAge
+	if d := time.Duration(p.hurry.Load()); d > 0 {
+		due = min(due, d)
+	}
 	for _, s := range open {
 		left := p.lifetime(s) - p.c.Now().Sub(s.opened)
 		if left > 0 {
@@ -285,8 +288,19 @@ func (p *Pool) detachAged() time.Duration {
 	return due
 }
 
+// Hurry has every segment sealed at an age, however small it is, if that is
+// sooner than is configured; 0 ends the hurry.
+func (p *Pool) Hurry(age time.Duration) {
+	if p.hurry.Swap(int64(age)) != int64(age) {
+		p.nudge()
+	}
+}
+
 // lifetime is the age at which a segment is sealed.
 func (p *Pool) lifetime(s *segment) time.Duration {
+	if d := time.Duration(p.hurry.Load()); d > 0 && d < p.c.MaxAge {
+		return d
+	}
 	if s.good.Load() < p.c.MinSize {
 		return max(p.c.MaxAge, p.c.SmallAge)
 	}

@@ -1,8 +1,8 @@
 // Package steward does what one node of a cluster must do for all of its
 // groups: it brings every group's copy of a crawl up to group 0's, drains
-// crawls whose deadline has passed, and finishes those with nothing left. It
-// merges hosts in every group as an operator wants it, and divides the budget of
-// those that live in several groups (budgets).
+// crawls whose deadline has passed, has what failed tried again before it, and
+// finishes those with nothing left. It merges hosts in every group as an operator
+// wants it, and divides the budget of those that live in several groups (budgets).
 //
 // It is for the nodes that coordinate: each runs one, and it acts while its
 // node leads group 0. Two that act at once, around an election, do no harm:
@@ -41,6 +41,7 @@ type Steward struct {
 	copied  map[copyOf]uint64            // version that a group acknowledged
 	looks   map[salvor.CrawlID]look      // the look before
 	revived map[salvor.CrawlID]time.Time // when a finished one was looked at
+	tried   map[salvor.CrawlID]*tries    // what failed and may be fetched yet
 
 	budgets *budgets
 }
@@ -51,7 +52,7 @@ type copyOf struct {
 }
 
 // look is what all groups together said of a crawl.
-type look struct{ accepted, open, leased int64 }
+type look struct{ accepted, open, leased, failed int64 }
 
 // New makes a steward; Run sets it to work.
 func New(c Config) *Steward {
@@ -75,6 +76,7 @@ func New(c Config) *Steward {
 
 func (s *Steward) forget() {
 	s.copied, s.looks, s.revived = map[copyOf]uint64{}, map[salvor.CrawlID]look{}, map[salvor.CrawlID]time.Time{}
+	s.tried = map[salvor.CrawlID]*tries{}
 }
 
 // Run looks after the crawls and the merged hosts until ctx ends. What fails is tried again at the
@@ -150,6 +152,7 @@ func (s *Steward) tend(ctx context.Context, c api.Crawl) error {
 		return s.revive(ctx, c)
 	}
 	delete(s.looks, c.ID)
+	delete(s.tried, c.ID)
 	return nil
 }
 
@@ -167,6 +170,10 @@ func (s *Steward) setState(ctx context.Context, c api.Crawl, to salvor.CrawlStat
 func (s *Steward) finish(ctx context.Context, c api.Crawl) error {
 	now, err := s.count(ctx, c.ID)
 	if err != nil {
+		delete(s.looks, c.ID)
+		return err
+	}
+	if more, err := s.retry(ctx, c, now); more || err != nil {
 		delete(s.looks, c.ID)
 		return err
 	}
@@ -222,6 +229,7 @@ func (s *Steward) count(ctx context.Context, id salvor.CrawlID) (l look, err err
 		l.accepted += t.Accepted
 		l.open += t.Open()
 		l.leased += t.Leased
+		l.failed += t.Outcomes[salvor.Failed]
 	}
 	return l, nil
 }

@@ -16,6 +16,7 @@ type fake struct {
 	totals map[salvor.CrawlID]api.Totals
 	away   bool
 	adopts int
+	reopen []api.Reopen
 }
 
 func newFake() *fake {
@@ -63,6 +64,11 @@ func (f *fake) Totals(_ context.Context, id salvor.CrawlID) (api.Totals, error) 
 		return api.Totals{}, salvor.Errorf(salvor.NotFound, "no crawl %d", id)
 	}
 	return f.totals[id], f.gone()
+}
+
+func (f *fake) Reopen(_ context.Context, r api.Reopen) (int64, error) {
+	f.reopen = append(f.reopen, r)
+	return 0, f.gone()
 }
 
 func (f *fake) CloseCrawl(_ context.Context, id salvor.CrawlID) error {

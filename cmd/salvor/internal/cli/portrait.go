@@ -220,6 +220,9 @@ func (p *portrait) heldBack() (out []string) {
 		return nil
 	}
 	if p.Open() == 0 {
+		if n := p.Failed; n > 0 && p.Deadline.After(p.At) {
+			return []string{progress.Counted(n, "URL") + " failed, and is tried again until the deadline"}
+		}
 		return nil
 	}
 	if !p.Deadline.IsZero() && !p.Deadline.After(p.At) {

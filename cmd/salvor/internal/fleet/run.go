@@ -152,6 +152,7 @@ func (s *shift) tend(at time.Time) {
 	c.waiting = s.pool.Spooled()
 	c.mu.Unlock()
 	s.checkLimits(at)
+	s.hasten(at)
 	s.rest()
 	if d := at.Sub(s.drained); !s.drained.IsZero() && d > s.patience(cutAfter) {
 		s.worker.Cut()
@@ -162,6 +163,33 @@ func (s *shift) tend(at time.Time) {
 	if err := s.noteLog(at); err != nil { // then the next start reads more of the log
 		c.trouble(err)
 	}
+}
+
+// hasten seals sooner the closer the deadline is: what a lost machine takes with
+// it can then be fetched no more. Where the Store is this machine's disk it makes
+// no difference.
+func (s *shift) hasten(at time.Time) {
+	if s.crew.f.c.Direct {
+		return
+	}
+	s.crew.mu.Lock()
+	deadline := s.crew.spec.Settings.Deadline
+	s.crew.mu.Unlock()
+	s.pool.Hurry(sealAge(deadline, at))
+}
+
+const (
+	endGame  = 30 * time.Minute // before a deadline in which segments are sealed sooner
+	leastAge = 5 * time.Second  // of a segment then: objects are not to be tiny
+)
+
+// sealAge is the age at which a segment is sealed; 0 as always.
+func sealAge(deadline, at time.Time) time.Duration {
+	left := deadline.Sub(at)
+	if deadline.IsZero() || left > endGame {
+		return 0
+	}
+	return max(left/10, leastAge)
 }
 
 // patience is d, or less where the node stops soon.

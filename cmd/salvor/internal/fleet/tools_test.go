@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestDirectoryInTheWay: a worker that cannot open its tools says so, and works
@@ -34,4 +35,18 @@ func TestDirectoryInTheWay(t *testing.T) {
 	r.gone()
 	r.stop()
 	w.whole(id, "one", pages+1)
+}
+
+func TestSealAge(t *testing.T) {
+	at := time.Unix(1_800_000_000, 0)
+	for left, want := range map[time.Duration]time.Duration{
+		31 * time.Minute: 0, 30 * time.Minute: 3 * time.Minute, 5 * time.Minute: 30 * time.Second, 20 * time.Second: 5 * time.Second, -time.Minute: 5 * time.Second,
+	} {
+		if got := sealAge(at.Add(left), at); got != want {
+			t.Errorf("%v before the deadline a segment is sealed at %v, want %v", left, got, want)
+		}
+	}
+	if got := sealAge(time.Time{}, at); got != 0 {
+		t.Errorf("without a deadline at %v", got)
+	}
 }
