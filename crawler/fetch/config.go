@@ -136,4 +136,5 @@ type Resolution struct {
 	Addresses []netip.Addr
 	TTL       time.Duration // shortest of the records
 	Text      string        // the records as the block of a `dns:` WARC record, in Heritrix' form
+	LastKnown *LastKnown    // the name is gone, and this is where it was
 }

@@ -95,6 +95,14 @@ func (x *dialer) connect(ctx context.Context, t *target) (*conn, error) {
 			return nil, err
 		}
 	}
+	if ans != nil && ans.LastKnown != nil {
+		note, err := checkLastKnown(ans.LastKnown, t.host, c.nc)
+		if err != nil {
+			raw.Close()
+			return nil, err
+		}
+		c.notes = append(c.notes, note)
+	}
 	return c, nil
 }
 

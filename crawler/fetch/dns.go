@@ -47,9 +47,10 @@ type answer struct {
 	told atomic.Bool
 }
 
-// claim is the resolution for the first caller, nil for all others.
+// claim is the resolution for the first caller, nil for all others. A last known
+// address is no answer of the DNS.
 func (a *answer) claim() *Resolution {
-	if a == nil || a.told.Swap(true) {
+	if a == nil || a.LastKnown != nil || a.told.Swap(true) {
 		return nil
 	}
 	return a.Resolution

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -166,6 +168,16 @@ func oneName(what, usage string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) != 1 || args[0] == "" {
 			return salvor.Errorf(salvor.Invalid, "one %s is named, and %d were", what, len(args)).WithHint("%s", usage)
+		}
+		return nil
+	}
+}
+
+// namesOf wants one argument of each kind.
+func namesOf(usage string, kinds ...string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != len(kinds) || slices.Contains(args, "") {
+			return salvor.Errorf(salvor.Invalid, "%s are named, and %d arguments were given", strings.Join(kinds, ", "), len(args)).WithHint("%s", usage)
 		}
 		return nil
 	}

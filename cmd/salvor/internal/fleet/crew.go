@@ -259,7 +259,7 @@ func fixed(x outfit.Spec) outfit.Spec {
 	s.PerOrigin, s.Connections, s.Deadline, s.DeadlineSpec, s.LimitURLs, s.LimitBytes, s.MaxRate = 0, 0, time.Time{}, "", 0, 0, 0
 	s.Scope, s.MaxHops, s.ExtraHops, s.Include, s.Exclude, s.ExcludeFrom, s.ExcludeFiles = "", 0, 0, nil, nil, nil, nil
 	s.ExcludeSets, s.PageRequisites = nil, false
-	x.Seeds, x.Named, x.Moves, x.Excludes = nil, 0, nil, nil
+	x.Seeds, x.Named, x.Moves, x.Excludes, x.Addresses = nil, 0, nil, nil, nil
 	return x
 }
 

@@ -76,6 +76,7 @@ func (s *shift) obey() {
 	s.worker.SetPerOrigin(spec.Settings.PerOrigin)
 	s.client.SetPerOrigin(spec.Settings.PerOrigin)
 	s.worker.SetScope(rules, crawl.Scope)
+	s.known.Set(spec.LastKnown())
 	if !s.anew && !sameOutfit(s.spec, spec) {
 		s.anew = true
 		s.drain()

@@ -38,6 +38,7 @@ type tools struct {
 	spec   outfit.Spec // as they were opened with
 	store  storage.Store
 	client *fetch.Client
+	known  *fetch.LastKnowns
 	log    *crawllog.Writer
 	mark   logMark
 	pool   *warc.Pool
@@ -110,6 +111,9 @@ func (t *tools) fetchConfig() fetch.Config {
 	c := outfit.FetchConfig(&t.spec.Settings, t.spec.Seeds, filepath.Join(t.crew.dir, bodiesDir))
 	c.Connections = t.crew.f.c.Connections // the worker keeps to its share
 	c.SpoolMemory = bodiesMemory
+	t.known = fetch.NewLastKnowns()
+	t.known.Set(t.spec.LastKnown())
+	c.Resolver = t.known
 	return c
 }
 

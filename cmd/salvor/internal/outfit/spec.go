@@ -34,6 +34,8 @@ type Spec struct {
 	Named    int          `json:"named"`              // how many seeds people named
 	Moves    []Move       `json:"moves,omitempty"`    // of seeds, where the scope grew by them
 	Excludes []string     `json:"excludes,omitempty"` // given while the crawl runs
+	// Addresses are where hosts were whose names are gone.
+	Addresses []Address `json:"addresses,omitempty"`
 	// Rescanned is the version of the scope by which the links of all stored
 	// pages were judged last; 0 that was never needed.
 	Rescanned uint32 `json:"rescanned,omitempty"`
