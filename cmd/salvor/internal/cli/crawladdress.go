@@ -25,9 +25,9 @@ func (w *world) addressSetCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "set [flags] NAME HOST ADDRESS", Short: "Ask a host at an address once its name is gone",
 		Long: `Set has the workers of crawl NAME ask HOST at ADDRESS while its name does not
-exist in the DNS: a server often still answers there. Be sure that the address is
+exist in the DNS: a server often still answers there. Be sure the address is
 still the host's; a provider gives it to the next customer one day. What answers
-must show a certificate for the host, unless --any-certificate says that you know
+must show a certificate for the host, unless --any-certificate says you know
 it without. Every record made so says the reason.`,
 		Example: `  salvor crawl address set example forum.example.org 203.0.113.7 \
     --reason "its operator wrote that the server runs until Friday"`,
