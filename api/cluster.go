@@ -94,6 +94,9 @@ const (
 	TableKeys    = "keys"    // by key id: the trust package's
 	TableTokens  = "tokens"  // by token id: the trust package's
 	TableBudgets = "budgets" // by name: the merge package's
+	TableSites   = "sites"   // by site: risk.Site's
+	TableSeen    = "seen"    // by site: risk.History's
+	TableAudit   = "audit"   // pages of lines: the audit package's
 )
 
 // SettingsKey is the key of the one row of TableCluster.
