@@ -184,6 +184,9 @@ func span(ends []int, i int) (from, to int) {
 // Settle implements api.Coordinator. What was learned of robots.txt goes
 // first: the items it lets go are granted with its rules.
 func (g *Group) Settle(ctx context.Context, c api.Call, s api.Settlement) error {
+	if err := g.knows(ctx, c.Session); err != nil {
+		return err
+	}
 	pieces, err := settlePieces(inGroupTime(s, g.ahead()))
 	if err != nil {
 		return err

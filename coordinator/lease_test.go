@@ -288,3 +288,21 @@ func TestRepeatsOutliveARestart(t *testing.T) {
 		t.Errorf("a repeated call changed something: %s", diff)
 	}
 }
+
+// TestSettleOfAnEndedSession: what it reports is not taken. It may rest on links
+// that a state accepted of which this one is an older copy.
+func TestSettleOfAnEndedSession(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rescue) {
+		r.discover("a.example", 0, 2)
+		l := r.lease(api.Want{Hosts: 1, Items: 2})[0]
+		c := r.call()
+		must(t, r.EndSessions(t.Context()))
+		s := api.Settlement{Crawl: r.crawl.ID, Entries: []api.Entry{{Key: l.Items[0].Key, Host: l.Host, Lease: l.ID, Outcome: salvor.Saved, Place: salvor.Place{Segment: 1, Length: 10}}}}
+		if err := r.Settle(t.Context(), c, s); salvor.ClassOf(err) != salvor.NotFound {
+			t.Errorf("%v, want that the session has ended", err)
+		}
+		if x := r.totals(); x.Queued != 2 || x.Outcomes[salvor.Saved] != 1 {
+			t.Errorf("%+v, want both queued again, and robots.txt saved", x)
+		}
+	})
+}

@@ -89,3 +89,27 @@ func (g *Group) EndSessions(ctx context.Context) error {
 	}
 	return nil
 }
+
+// knows refuses a call of a session that has ended. What it reports may rest on
+// links that were accepted by a state of which this one is an older copy: its
+// worker registers again, and then sends the links of all it holds. Without a
+// session nothing is refused.
+func (g *Group) knows(ctx context.Context, id salvor.SessionID) error {
+	if id == 0 {
+		return nil
+	}
+	m, done, err := g.replica.state.lend()
+	if err != nil {
+		return err
+	}
+	ok := m.HasSession(id)
+	done()
+	if ok { // the leader's state may be behind what it committed, never ahead
+		return nil
+	}
+	ok, err = look(ctx, g, func(m *frontier.Machine) (bool, error) { return m.HasSession(id), nil })
+	if err == nil && !ok {
+		err = salvor.Errorf(salvor.NotFound, "session %d has ended", id).WithHint("Register again.")
+	}
+	return err
+}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"salvor/coordinator/frontier"
 	"salvor/e2e/rig"
 )
 
@@ -117,7 +118,7 @@ func TestClusterLevels(t *testing.T) {
 		f.atMostQuiet(r, electionMost)
 		f.settled(time.Minute)
 	}
-	eventuallySay(t, 30*time.Second, func() string { return "the new level in force" }, func() bool { return f.level() == 2 })
+	eventuallySay(t, 30*time.Second, func() string { return "the new level in force" }, func() bool { return f.level() == int(frontier.Level) })
 	s := f.finish("one", 2*time.Minute)
 	dups, _ := f.saved("one", s)
 	if dups > 0 {

@@ -22,6 +22,13 @@ func (m *Machine) Sessions() []SessionInfo {
 	return list
 }
 
+// HasSession says whether a session has not ended.
+func (m *Machine) HasSession(id salvor.SessionID) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.sessions[id] != nil
+}
+
 // endIdle ends a session that holds nothing and got no answer since. The marker
 // is the number of its answers, which is stored with them: every extend adds one,
 // so a worker that lives is never ended.
