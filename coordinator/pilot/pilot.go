@@ -10,7 +10,6 @@ package pilot
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -27,9 +26,11 @@ type Config struct {
 	Nodes  func(ctx context.Context) []api.NodeStatus    // what the workers say of themselves
 	Steer  func(ctx context.Context, c api.Course) error // tells all leaders, and who may be one soon
 	Values func(c api.Crawl) Values                      // what a crawl's requests are worth; nil: DefaultValues
-	Every  time.Duration                                 // between two looks; default 2 s
-	Now    func() time.Time                              // default time.Now
-	Logger *slog.Logger                                  // nil takes nothing
+	// Outlooks is what is known of the end of hosts, for one look; nil: nothing.
+	Outlooks func(ctx context.Context) (func(host string) Outlook, error)
+	Every    time.Duration    // between two looks; default 2 s
+	Now      func() time.Time // default time.Now
+	Logger   *slog.Logger     // nil takes nothing
 }
 
 // Group is what a pilot asks a Raft group.
@@ -145,7 +146,8 @@ func (p *Pilot) survey(ctx context.Context) (View, error) {
 		return v, err
 	}
 	v.Capacity = measure(p.c.Nodes(ctx))
-	s := survey{v: &v, now: now, speeds: &p.speeds, pools: map[string]int{}}
+	outlook, trouble := p.outlooks(ctx)
+	s := survey{v: &v, now: now, speeds: &p.speeds, pools: map[string]int{}, outlook: outlook}
 	for _, c := range crawls {
 		if c.State != salvor.CrawlRunning {
 			continue
@@ -164,7 +166,22 @@ func (p *Pilot) survey(ctx context.Context) (View, error) {
 		}
 	}
 	v.Input.Capacity = []plan.Step{{Rate: v.Capacity.rate(s.most)}}
-	return v, errors.Join(err, s.merged(ctx, p.c.Groups))
+	if trouble != nil { // the plan is made without
+		p.c.Logger.Info("what is known of sites cannot be read", "error", trouble)
+	}
+	return v, s.merged(ctx, p.c.Groups)
+}
+
+func (p *Pilot) outlooks(ctx context.Context) (func(host string) Outlook, error) {
+	nothing := func(string) Outlook { return Outlook{} }
+	if p.c.Outlooks == nil {
+		return nothing, nil
+	}
+	f, err := p.c.Outlooks(ctx)
+	if err != nil {
+		return nothing, err
+	}
+	return f, nil
 }
 
 // course is a plan as the leaders take it. Where the workers have time for all,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -238,5 +239,56 @@ func TestFirstPagesAreWorthMore(t *testing.T) {
 	want := []plan.Tier{{Value: 10, Left: 600}, {Value: 3, Left: 2400}}
 	if len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
 		t.Errorf("tiers %+v, want %+v", got, want)
+	}
+}
+
+// TestOutlook: a site that is about to go is served now, and the other later; when
+// its date moves away, it is the other way round with the other's.
+func TestOutlook(t *testing.T) {
+	w := newWorld()
+	ends := map[string]float64{"dying.example": 600}
+	p := w.pilot()
+	p.c.Outlooks = func(context.Context) (func(string) Outlook, error) {
+		return func(host string) Outlook {
+			at, ok := ends[host]
+			if !ok {
+				return Outlook{}
+			}
+			return Outlook{Site: host, Survival: []plan.Point{{At: 0, P: 1}, {At: at, P: .9}, {At: at, P: .1}, {At: 7 * 24 * 3600, P: 0}}, Ends: w.now.UnixMilli() + int64(at*1000)}
+		}, nil
+	}
+	v := w.look(t, p)
+	if d, c := w.pace("dying.example"), w.pace("calm.example"); d < 15 || c > 3 {
+		t.Errorf("the dying host is asked %.1f times a second, the calm one %.1f", d, c)
+	}
+	if h := v.Hosts[slices.IndexFunc(v.Hosts, func(h HostView) bool { return h.Host == "dying.example" })]; h.Site != "dying.example" || h.Ends == 0 {
+		t.Errorf("the view has %+v", h)
+	}
+	delete(ends, "dying.example")
+	ends["calm.example"] = 600
+	w.look(t, p)
+	if d, c := w.pace("dying.example"), w.pace("calm.example"); c < 15 || d > 3 {
+		t.Errorf("after the dates moved the one is asked %.1f times a second, the other %.1f", d, c)
+	}
+	p.c.Outlooks = func(context.Context) (func(string) Outlook, error) {
+		return nil, salvor.Errorf(salvor.Unavailable, "no leader")
+	}
+	if v := w.look(t, p); len(v.Plan.Hosts) != 2 {
+		t.Error("without what is known of sites there is no plan")
+	}
+}
+
+// TestCut: of a curve only what comes before the crawl's deadline counts.
+func TestCut(t *testing.T) {
+	known := []plan.Point{{At: 0, P: 1}, {At: 100, P: .8}, {At: 100, P: .4}, {At: 200, P: 0}}
+	for at, want := range map[float64][]plan.Point{
+		50:  {{At: 0, P: 1}, {At: 50, P: .9}, {At: 50, P: 0}},
+		150: {{At: 0, P: 1}, {At: 100, P: .8}, {At: 100, P: .4}, {At: 150, P: .2}, {At: 150, P: 0}},
+		300: {{At: 0, P: 1}, {At: 100, P: .8}, {At: 100, P: .4}, {At: 200, P: 0}, {At: 300, P: 0}, {At: 300, P: 0}},
+	} {
+		got := cut(known, at)
+		if !slices.EqualFunc(got, want, func(a, b plan.Point) bool { return a.At == b.At && math.Abs(a.P-b.P) < 1e-9 }) {
+			t.Errorf("at %v: %+v, want %+v", at, got, want)
+		}
 	}
 }

@@ -16,6 +16,16 @@ type survey struct {
 	speeds *speeds
 	pools  map[string]int // of merged hosts, by name
 	most   float64        // what all hosts could take together
+
+	outlook func(host string) Outlook
+}
+
+// Outlook is what is known of the end of a host, by its site's.
+type Outlook struct {
+	Site     string       // "" nothing is known of it
+	Survival []plan.Point // that its pages can be fetched; none: nothing is known
+	Ends     int64        // the next deadline that ends it, Unix ms; 0 none
+	SafeBy   int64        // when to be done, Unix ms; 0 nothing presses
 }
 
 // add takes hosts of a crawl.
@@ -27,10 +37,11 @@ func (s *survey) add(c api.Crawl, values Values, hosts []api.Host) {
 		if h.Totals.Open() == 0 {
 			continue
 		}
+		look := s.outlook(h.Name)
 		speed := s.speeds.of(hostID{c.ID, h.Name}, s.now, h)
 		in := plan.Host{
 			Name: h.Name, Pool: -1, Queued: float64(h.Totals.Queued + h.Totals.Leased), Tiers: tiers(values, h),
-			Survival: survival(c.Deadline, s.now), Rate: speed.limit(h), Before: speed.plan,
+			Survival: survival(c.Deadline, s.now, look.Survival), Rate: speed.limit(h), Before: speed.plan,
 		}
 		if h.Blocked > s.now.UnixMilli() {
 			in.Queued = 0
@@ -42,7 +53,7 @@ func (s *survey) add(c api.Crawl, values Values, hosts []api.Host) {
 		s.v.Input.Hosts = append(s.v.Input.Hosts, in)
 		s.v.Hosts = append(s.v.Hosts, HostView{
 			Crawl: c.ID, Host: h.Name, Group: h.Group, Open: h.Totals.Open(), Saved: saved(h.Totals),
-			Speed: speed.rate, Blocked: h.Blocked, Note: h.Note,
+			Speed: speed.rate, Blocked: h.Blocked, Note: h.Note, Site: look.Site, Ends: look.Ends, SafeBy: look.SafeBy,
 		})
 	}
 }
@@ -93,15 +104,32 @@ func saved(t api.Totals) int64 {
 // forward, and access closes before hosting ends.
 const early = 0.05
 
-// survival is what a deadline says: until then a host is there, a little less
-// surely the closer it comes; after it the crawl is over.
-func survival(deadline int64, now time.Time) []plan.Point {
+// survival is what is known of a host's end, and what its crawl's deadline says:
+// after it the crawl is over. Where nothing else is known, a host is a little less
+// surely there the closer the deadline comes.
+func survival(deadline int64, now time.Time, known []plan.Point) []plan.Point {
 	if deadline == 0 {
-		return nil
+		return known
 	}
 	left := time.UnixMilli(deadline).Sub(now).Seconds()
-	if left <= 0 {
+	switch {
+	case left <= 0:
 		return []plan.Point{{At: 0, P: 0}}
+	case len(known) == 0:
+		return []plan.Point{{At: 0, P: 1}, {At: left, P: 1 - early}, {At: left, P: 0}}
 	}
-	return []plan.Point{{At: 0, P: 1}, {At: left, P: 1 - early}, {At: left, P: 0}}
+	return cut(known, left)
+}
+
+// cut ends a curve at a moment.
+func cut(known []plan.Point, at float64) (out []plan.Point) {
+	last := plan.Point{P: 1}
+	for _, p := range known {
+		if p.At > at {
+			last.P += (p.P - last.P) * (at - last.At) / (p.At - last.At)
+			break
+		}
+		out, last = append(out, p), p
+	}
+	return append(out, plan.Point{At: at, P: last.P}, plan.Point{At: at, P: 0})
 }

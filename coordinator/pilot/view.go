@@ -48,6 +48,9 @@ type HostView struct {
 	Speed   float64        `json:"speed"`             // items that ended, a second, lately
 	Blocked int64          `json:"blocked,omitempty"` // Unix ms
 	Note    string         `json:"note,omitempty"`    // why it is slow or stopped
+	Site    string         `json:"site,omitempty"`    // that something is known of
+	Ends    int64          `json:"ends,omitempty"`    // its next deadline, Unix ms
+	SafeBy  int64          `json:"safe_by,omitempty"` // when to be done with it, Unix ms
 }
 
 // order are the hosts as they are to be served: those that are planned for first,

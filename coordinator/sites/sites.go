@@ -62,7 +62,7 @@ type known struct {
 const (
 	// readEvery is how old what this node knows of the rows may be; with a look of
 	// the planner it bounds how late a changed deadline tells.
-	readEvery = time.Second
+	readEvery = 500 * time.Millisecond
 	// assessEvery is how old an assessment may be whose rows did not change.
 	assessEvery = 30 * time.Second
 	// tries bounds how often a change is made again that somebody else was faster with.

@@ -25,7 +25,9 @@ import (
 	"salvor/cmd/salvor/internal/fleet"
 	"salvor/cmd/salvor/internal/job"
 	"salvor/coordinator"
+	"salvor/coordinator/audit"
 	"salvor/coordinator/pilot"
+	"salvor/coordinator/sites"
 	"salvor/coordinator/trust"
 	"salvor/storage"
 	"salvor/storage/durable"
@@ -68,6 +70,8 @@ type node struct {
 	metrics *metrics
 	gauge   gauge
 	pilot   *pilot.Pilot // nil: no coordinator
+	sites   *sites.Sites // the same
+	audit   *audit.Log   // the same
 	web     *web
 
 	told    atomic.Pointer[api.NodeState] // of a worker: what a coordinator said of it
@@ -92,7 +96,7 @@ func Run(ctx context.Context, c Config, o Options) (err error) {
 	n := &node{c: c, o: o, log: logger(c, o.Log), members: trust.NewMembers(), fatal: make(chan error, 1), enroled: make(chan struct{}), end: func() {}}
 	defer func() { err = errors.Join(err, n.close()) }()
 	for _, step := range []func(context.Context) error{
-		n.openDir, n.openIdentity, n.openStore, n.openCoordinator, n.openRouter, n.openPilot, n.openWeb,
+		n.openDir, n.openIdentity, n.openStore, n.openCoordinator, n.openRouter, n.openSites, n.openPilot, n.openWeb,
 	} {
 		if err := step(ctx); err != nil {
 			return err
