@@ -56,6 +56,9 @@ type Date struct {
 	Note       string    `json:"note,omitempty"`
 }
 
+// Label is what ends, and when, for people.
+func (d Date) Label() string { return d.What.label(d.At) }
+
 // Line is a part of the risk of loss within 7 days, and what it rests on.
 type Line struct {
 	Share     float64   `json:"share"` // 0 to 1

@@ -149,6 +149,15 @@ type Info struct {
 	Assessment risk.Assessment
 }
 
+// View is a site as people and scripts are told of it.
+type View struct {
+	Record risk.Site        `json:"record"`
+	Risk   risk.Explanation `json:"risk"`
+}
+
+// View explains the assessment.
+func (i Info) View() View { return View{i.Site, i.Assessment.Explain()} }
+
 // All lists the sites that something is known of, in the order of their names.
 func (s *Sites) All(ctx context.Context) ([]Info, error) {
 	if err := s.refresh(ctx, 0); err != nil {

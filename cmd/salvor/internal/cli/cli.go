@@ -115,7 +115,7 @@ what it could not.`,
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(w.serverCommand(), w.clusterCommand(), w.joinCommand(), w.configCommand())
 	root.AddCommand(w.saveCommand(), w.scopeCommand(), w.storeCommand(), w.compactCommand(), w.drillCommand(), w.versionCommand())
-	root.AddCommand(w.crawlCommand(), w.statusCommand(), w.planCommand(), w.hostCommand(), w.nodeCommand(), w.keyCommand())
+	root.AddCommand(w.crawlCommand(), w.statusCommand(), w.planCommand(), w.siteCommand(), w.hostCommand(), w.nodeCommand(), w.keyCommand(), w.auditCommand())
 	return root
 }
 

@@ -17,6 +17,7 @@ import (
 	"salvor"
 	"salvor/api"
 	"salvor/cmd/salvor/internal/client/clienttest"
+	"salvor/coordinator/trust"
 )
 
 // No election is under way in these tests: nothing is waited for.
@@ -45,7 +46,7 @@ func TestClusterScripts(t *testing.T) {
 			})
 			e.Values[fakeKey] = c
 			for k, v := range map[string]string{
-				"TZ": "UTC", "FAKE_NOW": "2026-12-01T12:00:00Z", "SALVOR_SERVER": c.URL(), "SALVOR_KEY_FILE": c.KeyFile(), "ADDR": c.Address,
+				"TZ": "UTC", "FAKE_NOW": "2026-12-01T12:00:00Z", "SALVOR_SERVER": c.URL(), "SALVOR_KEY_FILE": c.KeyFile(), "ADDR": c.Address, "KEY_ID": keyID(c),
 			} {
 				e.Setenv(k, v)
 			}
@@ -53,6 +54,19 @@ func TestClusterScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "fake": fake, "mode": fileMode},
 	})
+}
+
+// keyID is the public part of the admin's key.
+func keyID(c *clienttest.Cluster) string {
+	b, err := os.ReadFile(c.KeyFile())
+	if err != nil {
+		return err.Error()
+	}
+	k, err := trust.ParseKey(strings.TrimSpace(string(b)))
+	if err != nil {
+		return err.Error()
+	}
+	return k.ID
 }
 
 // fakes are what fake NAME ARG... does to the cluster.
@@ -95,6 +109,12 @@ var fakes = map[string]func(*testscript.TestScript, *clienttest.Cluster, []strin
 	// answer PATH FILE has a path answer what a file holds.
 	"answer": func(ts *testscript.TestScript, c *clienttest.Cluster, a []string) {
 		c.Fail(a[0], http.StatusOK, ts.ReadFile(a[1]))
+	},
+	// clock TIME is what the cluster's clock says.
+	"clock": func(ts *testscript.TestScript, c *clienttest.Cluster, a []string) {
+		t, err := time.Parse(time.RFC3339, a[0])
+		ts.Check(err)
+		c.SetClock(t)
 	},
 	// status FILE is what the cluster says of itself; node FILE a row of its table.
 	"status": func(ts *testscript.TestScript, c *clienttest.Cluster, a []string) {

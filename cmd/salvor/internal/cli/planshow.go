@@ -70,7 +70,7 @@ expected to be saved of it.`,
 				if err != nil {
 					return err
 				}
-				return w.explainHost(v, args[0], d.json)
+				return w.explainHost(v, hostArg(args[0]), d.json)
 			})
 		},
 	}
@@ -103,6 +103,9 @@ type planHostJSON struct {
 	Note     string          `json:"note,omitempty"`
 	Group    string          `json:"budget_group,omitempty"`
 	Tiers    []planning.Tier `json:"tiers"`
+	Site     string          `json:"site,omitempty"` // that something is known of
+	Ends     time.Time       `json:"ends,omitzero"`  // its next deadline
+	SafeBy   time.Time       `json:"safe_by,omitzero"`
 }
 
 type whatIfJSON struct {
@@ -125,12 +128,20 @@ func coursePlanOf(v pilot.View) coursePlan {
 		out.Hosts = append(out.Hosts, planHostJSON{
 			Host: h.Host, Crawl: names[h.Crawl], Rate: s.Rate, Budget: in.Rate, Speed: h.Speed, Open: h.Open, Saved: h.Saved,
 			Expected: s.Saved, Why: s.Why, Note: h.Note, Group: h.Group, Tiers: in.Tiers,
+			Site: h.Site, Ends: timeOf(h.Ends), SafeBy: timeOf(h.SafeBy),
 		})
 	}
 	slices.SortStableFunc(out.Hosts, func(a, b planHostJSON) int {
 		return cmp.Or(cmp.Compare(b.Rate, a.Rate), cmp.Compare(b.Open, a.Open))
 	})
 	return out
+}
+
+func timeOf(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
 }
 
 func (w *world) tellPlan(v pilot.View, changes []string, hosts int, asJSON bool) error {
@@ -302,6 +313,7 @@ func (h *planHostJSON) explain(b *strings.Builder, v pilot.View) {
 		line("shares", "the budget of "+h.Group)
 	}
 	line("saved", fmt.Sprintf("%s until now; %s of %s open are expected", progress.Count(h.Saved), progress.Count(int64(h.Expected+0.5)), progress.Count(h.Open)))
+	h.tellEnd(line, v.At)
 	for _, t := range h.Tiers {
 		line("worth", fmt.Sprintf("%s of %.3g each", progress.Count(int64(t.Left)), t.Value))
 	}
@@ -310,4 +322,19 @@ func (h *planHostJSON) explain(b *strings.Builder, v pilot.View) {
 	} else {
 		line("price", "the workers have time for all that may be asked now")
 	}
+}
+
+// tellEnd says what is known of the end of the host's site.
+func (h *planHostJSON) tellEnd(line func(label, text string), now int64) {
+	if h.Site == "" {
+		return
+	}
+	text := h.Site + ": no date is known"
+	if !h.Ends.IsZero() {
+		text = fmt.Sprintf("%s: %s, %s", h.Site, at(h.Ends.UnixMilli()), deadlineText(h.Ends, time.UnixMilli(now)))
+	}
+	if !h.SafeBy.IsZero() {
+		text += "; safe by " + at(h.SafeBy.UnixMilli())
+	}
+	line("ends", text+": salvor site risk explain "+h.Site)
 }

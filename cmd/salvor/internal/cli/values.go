@@ -58,6 +58,22 @@ func filled(at *string, remedy string) pflag.Value {
 	return v
 }
 
+// share is a number of 0 to 1, which may be written in per cent.
+func share(at *float64) pflag.Value {
+	v := &single[float64]{at: at, kind: "number", parse: func(s string) (float64, error) {
+		x, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(s, "%")), 64)
+		if strings.HasSuffix(s, "%") {
+			x /= 100
+		}
+		if err != nil || !(x >= 0 && x <= 1) {
+			return 0, salvor.Errorf(salvor.Invalid, "%q is no number of 0 to 1", s).WithHint("write for example 0.4 or 40%%")
+		}
+		return x, nil
+	}}
+	v.text = strconv.FormatFloat(*at, 'g', -1, 64)
+	return v
+}
+
 func truth(at *bool) pflag.Value {
 	v := &single[bool]{at: at, kind: "bool", parse: func(s string) (bool, error) {
 		b, err := strconv.ParseBool(s)

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -62,11 +63,19 @@ type asker struct {
 
 // get reads JSON from one server.
 func (a *asker) get(ctx context.Context, addr, path string, into any) error {
+	return a.do(ctx, http.MethodGet, addr, path, nil, into)
+}
+
+// do sends a body, if there is one, to one server, and reads JSON from it.
+func (a *asker) do(ctx context.Context, method, addr, path string, body []byte, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+addr+path, nil)
+	req, err := http.NewRequestWithContext(ctx, method, "https://"+addr+path, bytes.NewReader(body))
 	if err != nil {
 		return salvor.Errorf(salvor.Invalid, "ask %s: %w", addr, err)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
 	}
 	res, err := a.http.Do(req)
 	if err != nil {
@@ -90,9 +99,14 @@ func (a *asker) get(ctx context.Context, addr, path string, into any) error {
 // any asks one server after the other, until one answers. An answer that another
 // server would give too ends it.
 func (a *asker) any(ctx context.Context, addrs []string, path string, into any) (from string, err error) {
+	return a.send(ctx, http.MethodGet, addrs, path, nil, into)
+}
+
+// send is any with a body. What it asks for may be done twice.
+func (a *asker) send(ctx context.Context, method string, addrs []string, path string, body []byte, into any) (from string, err error) {
 	var errs []error
 	for _, addr := range addrs {
-		err := a.get(ctx, addr, path, into)
+		err := a.do(ctx, method, addr, path, body, into)
 		if err == nil {
 			return addr, nil
 		}

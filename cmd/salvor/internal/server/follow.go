@@ -12,6 +12,7 @@ import (
 
 	"salvor"
 	"salvor/api"
+	"salvor/cmd/salvor/internal/webjson"
 )
 
 // about is the answer of GET /v1/cluster.
@@ -129,35 +130,8 @@ func answer(client *http.Client, r *http.Request, v any) error {
 	return nil
 }
 
-// problem is the JSON of an error.
-type problem struct {
-	Class string `json:"class"`
-	Error string `json:"error"`
-	Hint  string `json:"hint,omitempty"`
-}
-
-var statuses = map[salvor.ErrorClass]int{
-	salvor.Invalid: 400, salvor.Forbidden: 403, salvor.NotFound: 404, salvor.Conflict: 409,
-	salvor.TooNew: 409, salvor.Exhausted: 429, salvor.Unavailable: 503, salvor.Interrupted: 503,
-}
-
-func writeError(w http.ResponseWriter, err error) {
-	status, ok := statuses[salvor.ClassOf(err)]
-	if !ok {
-		status = http.StatusInternalServerError
-	}
-	writeJSON(w, status, problem{salvor.ClassOf(err).String(), err.Error(), salvor.HintOf(err)})
-}
-
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // whoever went away does not read it
-}
-
 func readProblem(status int, b []byte) error {
-	var p problem
+	var p webjson.Problem
 	if json.Unmarshal(b, &p) == nil && p.Error != "" {
 		for c := salvor.Internal; c <= salvor.Interrupted; c++ {
 			if c.String() == p.Class {

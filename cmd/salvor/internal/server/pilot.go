@@ -8,6 +8,7 @@ import (
 
 	"salvor"
 	"salvor/api"
+	"salvor/cmd/salvor/internal/webjson"
 	"salvor/coordinator/pilot"
 	"salvor/coordinator/trust"
 )
@@ -82,14 +83,14 @@ func (n *node) servePlan(mux *http.ServeMux, client *http.Client) {
 	mux.Handle("GET /v1/plan", trust.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v, err := n.plan(r.Context(), client)
 		if err != nil {
-			writeError(w, err)
+			webjson.Error(w, err)
 			return
 		}
-		writeJSON(w, http.StatusOK, v)
+		webjson.Write(w, http.StatusOK, v)
 	})))
 	mux.Handle("POST /v1/course", trust.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := n.takeCourse(w, r); err != nil {
-			writeError(w, err)
+			webjson.Error(w, err)
 			return
 		}
 		w.WriteHeader(http.StatusNoContent)

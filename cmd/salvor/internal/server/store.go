@@ -12,6 +12,7 @@ import (
 	"salvor/api"
 	"salvor/api/rpc"
 	"salvor/cmd/salvor/internal/job"
+	"salvor/cmd/salvor/internal/webjson"
 	"salvor/storage"
 	"salvor/storage/durable"
 	"salvor/storage/file"
@@ -127,7 +128,7 @@ func (n *node) storeHandler() (http.Handler, error) {
 type noStore struct{}
 
 func (noStore) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	writeError(w, salvor.Errorf(salvor.Unavailable, "this node has no way to the store").WithHint("another coordinator has"))
+	webjson.Error(w, salvor.Errorf(salvor.Unavailable, "this node has no way to the store").WithHint("another coordinator has"))
 }
 
 // urls are those of all coordinators.

@@ -18,6 +18,8 @@ import (
 	"salvor/api"
 	"salvor/api/rpc"
 	"salvor/cmd/salvor/internal/outfit"
+	"salvor/cmd/salvor/internal/siteweb"
+	"salvor/cmd/salvor/internal/webjson"
 	"salvor/coordinator/trust"
 	"salvor/storage/signed"
 )
@@ -140,7 +142,7 @@ func (n *node) onceEnroled(next http.Handler) http.Handler {
 		case <-n.enroled:
 			next.ServeHTTP(w, r)
 		default:
-			writeError(w, salvor.Errorf(salvor.Unavailable, "the node is starting"))
+			webjson.Error(w, salvor.Errorf(salvor.Unavailable, "the node is starting"))
 		}
 	})
 }
@@ -149,7 +151,7 @@ func (n *node) onceEnroled(next http.Handler) http.Handler {
 func (n *node) serveCluster(mux *http.ServeMux) {
 	client := n.httpClient()
 	n.servePlan(mux, client)
-	n.serveSites(mux)
+	(&siteweb.Server{Sites: n.sites, Audit: n.audit, Now: time.Now}).Serve(mux)
 	mux.Handle("GET /v1/cluster", trust.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a := about{Settings: n.settings(), Coordinators: n.coordinators()}
 		if p := trust.CallerOf(r.Context()).Node; p != nil {
@@ -159,18 +161,18 @@ func (n *node) serveCluster(mux *http.ServeMux) {
 				}
 			}
 		}
-		writeJSON(w, http.StatusOK, a)
+		webjson.Write(w, http.StatusOK, a)
 	})))
 	mux.Handle("GET /v1/status", trust.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		real := trust.CallerOf(r.Context()).Has(api.RoleAdmin, api.RoleCoordinator)
-		writeJSON(w, http.StatusOK, n.cluster(r.Context(), client, real))
+		webjson.Write(w, http.StatusOK, n.cluster(r.Context(), client, real))
 	})))
 	mux.Handle("GET /v1/heard", trust.Require(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, n.heard())
+		webjson.Write(w, http.StatusOK, n.heard())
 	}), api.RoleCoordinator))
 	mux.Handle("POST /v1/report", trust.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := n.takeReport(w, r); err != nil {
-			writeError(w, err)
+			webjson.Error(w, err)
 			return
 		}
 		w.WriteHeader(http.StatusNoContent)
@@ -232,11 +234,28 @@ func (c checked) SetRecord(ctx context.Context, r api.Record) (uint64, error) {
 	if err := trust.AllowTable(ctx, r.Table, true); err != nil {
 		return 0, err
 	}
-	return c.group.SetRecord(ctx, r)
+	v, err := c.group.SetRecord(ctx, r)
+	if err == nil && r.Table == api.TableBudgets {
+		what := "hosts.merged"
+		if len(r.Value) == 0 {
+			what = "hosts.split"
+		}
+		c.n.note(ctx, what, r.Key, r.Value)
+	}
+	return v, err
+}
+
+// CreateCrawl notes who made a crawl.
+func (c checked) CreateCrawl(ctx context.Context, x api.Crawl) (api.Crawl, error) {
+	made, err := c.group.CreateCrawl(ctx, x)
+	if err == nil {
+		c.n.note(ctx, "crawl.created", made.Name, made.Settings)
+	}
+	return made, err
 }
 
 // SetCrawl lets a worker change nothing of a crawl but what follows from a
-// seed's redirect.
+// seed's redirect, and notes what a person changed.
 func (c checked) SetCrawl(ctx context.Context, next api.Crawl) error {
 	if caller := trust.CallerOf(ctx); caller.Node != nil && !caller.Has(api.RoleCoordinator, api.RoleAdmin, api.RoleOperator) {
 		now, err := c.group.Crawl(ctx, next.ID)
@@ -247,7 +266,19 @@ func (c checked) SetCrawl(ctx context.Context, next api.Crawl) error {
 			return err
 		}
 	}
-	return c.group.SetCrawl(ctx, next)
+	was := salvor.CrawlState(0)
+	if now, err := c.group.Crawl(ctx, next.ID); err == nil {
+		was = now.State
+	}
+	err := c.group.SetCrawl(ctx, next)
+	switch {
+	case err != nil:
+	case next.State != was:
+		c.n.note(ctx, "crawl."+next.State.String(), next.Name, nil)
+	default:
+		c.n.note(ctx, "crawl.changed", next.Name, next.Settings)
+	}
+	return err
 }
 
 // Register is for a worker in its own name only.

@@ -18,6 +18,9 @@ import (
 	"salvor"
 	"salvor/api"
 	"salvor/api/rpc"
+	"salvor/cmd/salvor/internal/siteweb"
+	"salvor/coordinator/audit"
+	"salvor/coordinator/sites"
 	"salvor/coordinator/trust"
 )
 
@@ -37,7 +40,8 @@ type Cluster struct {
 	mu     sync.Mutex
 	status *api.Status
 	fails  map[string]answer // by path
-	level  uint16            // that it says it runs at; 0 that of its making
+	clock  time.Time
+	level  uint16 // that it says it runs at; 0 that of its making
 }
 
 type answer struct {
@@ -76,6 +80,7 @@ func (c *Cluster) serve(l net.Listener) {
 	mux.Handle("GET /v1/cluster", trust.Require(http.HandlerFunc(c.serveCluster)))
 	mux.Handle("GET /v1/status", trust.Require(http.HandlerFunc(c.serveStatus)))
 	mux.Handle("GET /v1/plan", trust.Require(http.HandlerFunc(c.servePlan)))
+	c.serveSites(mux)
 	local := registry{c.Groups[0], c.id.Local()}
 	gate := trust.NewGate(c.id, trust.NewKeyring(local, c.id.Fingerprint(), trust.Options{}))
 	c.http = &http.Server{Handler: gate.Authenticate(mux), TLSConfig: c.id.ServerTLS("h2", "http/1.1"), ReadHeaderTimeout: time.Second, ErrorLog: quiet()}
@@ -153,6 +158,29 @@ func (c *Cluster) serveCluster(w http.ResponseWriter, r *http.Request) {
 // servePlan is what Fail says: this cluster plans nothing by itself.
 func (c *Cluster) servePlan(w http.ResponseWriter, r *http.Request) {
 	c.reply(w, r, map[string]any{})
+}
+
+// serveSites is what a coordinator says of sites, by the cluster's own clock.
+func (c *Cluster) serveSites(mux *http.ServeMux) {
+	local := registry{c.Groups[0], c.id.Local()}
+	log := audit.New(local, nil)
+	(&siteweb.Server{Sites: sites.New(local, log, c.now), Audit: log, Now: c.now}).Serve(mux)
+}
+
+// SetClock is the time from now on. It begins at noon of 1 December 2026.
+func (c *Cluster) SetClock(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.clock = t
+}
+
+func (c *Cluster) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.clock.IsZero() {
+		return time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC)
+	}
+	return c.clock
 }
 
 // SetLevel is the feature level from now on.
