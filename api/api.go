@@ -361,6 +361,9 @@ type Host struct {
 	Group   string // of merged hosts, whose budget it is; "" the host's own
 	// Bands are its queued items, first those that are granted first.
 	Bands []BandCount
+	// Unbegun are those of its leased items that no worker has begun, as far as
+	// the leader knows.
+	Unbegun int64
 }
 
 // BandCount is how many items of a band are queued.

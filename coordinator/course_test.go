@@ -76,6 +76,31 @@ func TestCourseCapsPaces(t *testing.T) {
 	})
 }
 
+// TestCourseOfManyLeases: all leases of a host together get what the course says,
+// however many they are.
+func TestCourseOfManyLeases(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rescue) {
+		must(t, r.SetCeiling(t.Context(), r.crawl.ID, "", salvor.Unlimited))
+		r.discover("a.example", 0, 500)
+		must(t, r.Feedback(t.Context(), []api.HostFeedback{{Crawl: r.crawl.ID, Host: "a.example", Requests: 1}}))
+		var h api.Holdings
+		for range 20 {
+			l := r.lease(api.Want{Hosts: 1, Items: 10})[0]
+			h.Leases, h.Seen = append(h.Leases, api.Extension{Lease: l.ID, Pace: salvor.Unlimited}), l.ID
+		}
+		must(t, r.Steer(api.Course{Made: 1, Hosts: []api.Heading{{Crawl: r.crawl.ID, Host: "a.example", Pace: 4_000}}}))
+		got, err := r.Extend(t.Context(), r.call(), h)
+		must(t, err)
+		var sum salvor.Pace
+		for _, x := range got.Granted {
+			sum += x.Pace
+		}
+		if sum > 4_000 || sum < 3_900 {
+			t.Errorf("%d leases have %d together, the course says 4000", len(got.Granted), sum)
+		}
+	})
+}
+
 func TestCourseLiftsNoBudget(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rescue) {
 		must(t, r.SetCeiling(t.Context(), r.crawl.ID, "", salvor.PerSecond(2)))

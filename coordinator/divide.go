@@ -17,7 +17,7 @@ func (g *Group) divide(c api.Call, h *api.Holdings) (recalled []api.Slice, err e
 	}
 	defer done()
 	g.demand.told(g.clock.Now(), c.Session, c.Request)
-	v := division{g: g, c: c, course: g.heading(), left: map[string]salvor.Pace{}, unstarted: map[salvor.LeaseID]int{}}
+	v := division{g: g, c: c, course: g.heading(), left: map[string]salvor.Pace{}, unstarted: map[salvor.LeaseID]int{}, unbegun: map[frontier.HostOf]int64{}}
 	for _, s := range h.Unstarted {
 		v.unstarted[s.Lease] = s.Items
 	}
@@ -31,6 +31,7 @@ func (g *Group) divide(c api.Call, h *api.Holdings) (recalled []api.Slice, err e
 		}
 	})
 	g.demand.cut(c.Session, v.cuts)
+	g.unbegun.told(g.clock.Now(), c.Session, v.unbegun)
 	return v.recalled, nil
 }
 
@@ -41,6 +42,7 @@ type division struct {
 	course    *course
 	left      map[string]salvor.Pace // by purse, not taken by this extend yet
 	unstarted map[salvor.LeaseID]int
+	unbegun   map[frontier.HostOf]int64
 	cuts      []cut
 	recalled  []api.Slice
 }
@@ -49,6 +51,9 @@ type division struct {
 func (v *division) lease(x api.Extension, r frontier.LeaseRoom) salvor.Pace {
 	d, now := &v.g.demand, v.g.clock.Now()
 	idle := 0
+	if n := v.unstarted[x.Lease]; n > 0 {
+		v.unbegun[frontier.HostOf{Crawl: r.Crawl, Host: r.Host}] += int64(n)
+	}
 	if n := v.unstarted[x.Lease]; n > 0 && r.Ready {
 		rate := d.begins(now, api.Slice{Lease: x.Lease, Items: n})
 		if idle = d.starving(now, r.Crawl, v.c.Session); idle > 0 {
@@ -75,9 +80,11 @@ func (v *division) pace(x api.Extension, r frontier.LeaseRoom, idle int, most sa
 	}
 	want := x.Pace
 	if sharers > 1 {
-		want = min(want, share(min(r.Budget, most), sharers))
+		want = min(want, share(r.Budget, sharers))
 	}
-	want = min(want, most)
+	if most < r.Budget { // of a course there is no least part: all leases together have it
+		want = min(want, max(most/salvor.Pace(max(sharers, 1)), 1))
+	}
 	if r.Budget >= salvor.Unlimited {
 		return want // nothing of it is booked
 	}

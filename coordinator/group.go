@@ -93,13 +93,14 @@ type Group struct {
 	time    groupClock
 	log     *slog.Logger
 
-	wake   *bell      // rings when there may be new work
-	crawls sync.Mutex // one CreateCrawl at a time
-	merges sync.Mutex // one change of api.TableBudgets at a time
-	grants chan struct{}
-	jitter func() float64
-	level  func() uint16 // the cluster's feature level; nil: the newest
-	demand demand
+	wake    *bell      // rings when there may be new work
+	crawls  sync.Mutex // one CreateCrawl at a time
+	merges  sync.Mutex // one change of api.TableBudgets at a time
+	grants  chan struct{}
+	jitter  func() float64
+	level   func() uint16 // the cluster's feature level; nil: the newest
+	demand  demand
+	unbegun unbegun
 
 	mu     sync.Mutex
 	reign  *reign // this node's leadership; nil while it does not lead

@@ -61,7 +61,11 @@ func (g *Group) grant(ctx context.Context, c api.Call, w api.Want) ([]api.Lease,
 	if err != nil || len(hosts) == 0 && !g.answered(c) {
 		return nil, err
 	}
-	return commit[[]api.Lease](ctx, g, c, 0, &frontier.Grant{Session: c.Session, Hosts: hosts})
+	leases, err := commit[[]api.Lease](ctx, g, c, 0, &frontier.Grant{Session: c.Session, Hosts: hosts})
+	if err == nil {
+		g.unbegun.granted(g.clock.Now(), c.Session, leases)
+	}
+	return leases, err
 }
 
 // answered says whether a call was granted something before: then it is

@@ -46,8 +46,9 @@ func (g *Group) Totals(ctx context.Context, id salvor.CrawlID) (api.Totals, erro
 // Hosts implements api.View. The ends of blocks are in wall time.
 func (g *Group) Hosts(ctx context.Context, id salvor.CrawlID, limit int) ([]api.Host, error) {
 	list, err := look(ctx, g, func(m *frontier.Machine) ([]api.Host, error) { return m.Hosts(id, limit) })
-	ahead := g.ahead()
+	ahead, unbegun := g.ahead(), g.unbegun.of(id)
 	for i := range list {
+		list[i].Unbegun = unbegun[list[i].Name]
 		if b := &list[i].Blocked; *b != 0 {
 			*b -= ahead
 		}

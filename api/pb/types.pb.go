@@ -1954,6 +1954,7 @@ type Host struct {
 	Note          string                 `protobuf:"bytes,7,opt,name=note,proto3" json:"note,omitempty"`
 	Group         string                 `protobuf:"bytes,8,opt,name=group,proto3" json:"group,omitempty"`
 	Bands         []*BandCount           `protobuf:"bytes,9,rep,name=bands,proto3" json:"bands,omitempty"`
+	Unbegun       int64                  `protobuf:"varint,10,opt,name=unbegun,proto3" json:"unbegun,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2049,6 +2050,13 @@ func (x *Host) GetBands() []*BandCount {
 		return x.Bands
 	}
 	return nil
+}
+
+func (x *Host) GetUnbegun() int64 {
+	if x != nil {
+		return x.Unbegun
+	}
+	return 0
 }
 
 // BandCount is how many items of a band are queued.
@@ -2625,7 +2633,7 @@ const file_salvor_v1_types_proto_rawDesc = "" +
 	"\vReasonCount\x12,\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x12.salvor.v1.OutcomeR\aoutcome\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x14\n" +
-	"\x05count\x18\x03 \x01(\x03R\x05count\"\xfb\x01\n" +
+	"\x05count\x18\x03 \x01(\x03R\x05count\"\x95\x02\n" +
 	"\x04Host\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12)\n" +
 	"\x06totals\x18\x02 \x01(\v2\x11.salvor.v1.TotalsR\x06totals\x12\x12\n" +
@@ -2635,7 +2643,9 @@ const file_salvor_v1_types_proto_rawDesc = "" +
 	"\ablocked\x18\x06 \x01(\x03R\ablocked\x12\x12\n" +
 	"\x04note\x18\a \x01(\tR\x04note\x12\x14\n" +
 	"\x05group\x18\b \x01(\tR\x05group\x12*\n" +
-	"\x05bands\x18\t \x03(\v2\x14.salvor.v1.BandCountR\x05bands\"7\n" +
+	"\x05bands\x18\t \x03(\v2\x14.salvor.v1.BandCountR\x05bands\x12\x18\n" +
+	"\aunbegun\x18\n" +
+	" \x01(\x03R\aunbegun\"7\n" +
 	"\tBandCount\x12\x12\n" +
 	"\x04band\x18\x01 \x01(\rR\x04band\x12\x16\n" +
 	"\x06queued\x18\x02 \x01(\x03R\x06queued\"\xd1\x01\n" +

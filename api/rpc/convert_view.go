@@ -42,7 +42,7 @@ func putHost(m *pb.Host, h *api.Host) {
 	m.Name, m.Totals = h.Name, new(pb.Totals)
 	putTotals(m.Totals, &h.Totals)
 	m.Rate, m.Ceiling, m.Booked = uint64(h.Rate), uint64(h.Ceiling), uint64(h.Booked)
-	m.Blocked, m.Note, m.Group = h.Blocked, text(h.Note), h.Group
+	m.Blocked, m.Note, m.Group, m.Unbegun = h.Blocked, text(h.Note), h.Group, h.Unbegun
 	for _, b := range h.Bands {
 		m.Bands = append(m.Bands, &pb.BandCount{Band: uint32(b.Band), Queued: b.Queued})
 	}
@@ -51,7 +51,7 @@ func putHost(m *pb.Host, h *api.Host) {
 func getHost(h *api.Host, m *pb.Host) (err error) {
 	*h = api.Host{
 		Name: m.Name, Rate: salvor.Pace(m.Rate), Ceiling: salvor.Pace(m.Ceiling), Booked: salvor.Pace(m.Booked),
-		Blocked: m.Blocked, Note: m.Note, Group: m.Group,
+		Blocked: m.Blocked, Note: m.Note, Group: m.Group, Unbegun: m.Unbegun,
 	}
 	for _, b := range m.Bands {
 		h.Bands = append(h.Bands, api.BandCount{Band: salvor.Band(b.Band), Queued: b.Queued})

@@ -20,7 +20,7 @@ func newSpeeds() speeds { return speeds{} }
 // speed is a host's rate over the last looks, and what was planned for it.
 type speed struct {
 	at    time.Time
-	ended int64   // items with an outcome
+	ended int64   // items that were begun
 	rate  float64 // of these a second
 	plan  float64
 	slow  int     // looks in a row that it did much less than was planned
@@ -30,10 +30,10 @@ type speed struct {
 // speedSpan is over how long a rate is averaged.
 const speedSpan = 20 * time.Second
 
-// of takes a host's newest counters.
-func (s speeds) of(id hostID, now time.Time, h *api.Host) *speed {
+// of takes a host's newest counters. full says that the workers do all they can.
+func (s speeds) of(id hostID, now time.Time, h *api.Host, full bool) *speed {
 	x := s[id]
-	ended := h.Totals.Accepted - h.Totals.Open()
+	ended := h.Totals.Accepted - h.Totals.Queued - h.Totals.Waiting - h.Unbegun
 	if x == nil {
 		x = &speed{at: now, ended: ended}
 		s[id] = x
@@ -44,15 +44,17 @@ func (s speeds) of(id hostID, now time.Time, h *api.Host) *speed {
 		return x
 	}
 	keep := max(0, 1-span.Seconds()/speedSpan.Seconds())
-	x.rate = x.rate*keep + float64(max(ended-x.ended, 0))/span.Seconds()*(1-keep)
+	recent := float64(max(ended-x.ended, 0)) / span.Seconds()
+	x.rate = x.rate*keep + recent*(1-keep)
 	x.at, x.ended = now, ended
-	x.judge(h)
+	x.judge(h, max(recent, x.rate), full)
 	return x
 }
 
-// judge compares what the host did with what was planned for it.
-func (x *speed) judge(h *api.Host) {
-	if x.plan > 0 && x.rate < slowShare*x.plan && h.Totals.Queued > 0 {
+// judge compares what the host did with what was planned for it. While the workers
+// do all they can, others may have had its part: then it says nothing.
+func (x *speed) judge(h *api.Host, did float64, full bool) {
+	if x.plan > 0 && did < slowShare*x.plan && h.Totals.Queued > 0 && !full {
 		x.slow++
 	} else {
 		x.slow = 0

@@ -38,9 +38,9 @@ func (s *survey) add(c api.Crawl, values Values, hosts []api.Host) {
 			continue
 		}
 		look := s.outlook(h.Name)
-		speed := s.speeds.of(hostID{c.ID, h.Name}, s.now, h)
+		speed := s.speeds.of(hostID{c.ID, h.Name}, s.now, h, s.v.Capacity.Use > fullUse)
 		in := plan.Host{
-			Name: h.Name, Pool: -1, Queued: float64(h.Totals.Queued + h.Totals.Leased), Tiers: tiers(values, h),
+			Name: h.Name, Pool: -1, Queued: float64(h.Totals.Queued + h.Unbegun), Tiers: tiers(values, h),
 			Survival: survival(c.Deadline, s.now, look.Survival), Rate: speed.limit(h), Before: speed.plan,
 		}
 		if h.Blocked > s.now.UnixMilli() {
@@ -57,6 +57,10 @@ func (s *survey) add(c api.Crawl, values Values, hosts []api.Host) {
 		})
 	}
 }
+
+// fullUse is the share in use of what the workers have above which they do all
+// that they can.
+const fullUse = 0.9
 
 func (s *survey) pool(name string) int {
 	i, ok := s.pools[name]
