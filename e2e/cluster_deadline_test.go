@@ -1,7 +1,10 @@
 package e2e
 
 import (
+	"encoding/json"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -45,4 +48,19 @@ func TestClusterDeadline(t *testing.T) {
 	look("the first dies in two minutes", record(hosts[0], "2m"), hosts[0])
 	record(hosts[0], "100d")
 	look("the second dies in a minute instead", record(hosts[1], "1m"), hosts[1])
+	dir := filepath.Join(t.TempDir(), "report")
+	out, err := f.Do(t.Context(), "crawl", "report", "one", "--out", dir, "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r struct{ Headline string }
+	if err := json.Unmarshal([]byte(out), &r); err != nil || r.Headline == "" {
+		t.Errorf("the report says %q, %v", r.Headline, err)
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "report.html")); err != nil || !strings.Contains(string(b), hosts[0]) {
+		t.Errorf("report.html does not name %s: %v", hosts[0], err)
+	}
+	if out, err = f.Do(t.Context(), "audit", hosts[1]); err != nil || !strings.Contains(out, "deadline.set") {
+		t.Errorf("the audit log does not have the deadline: %s, %v", out, err)
+	}
 }
