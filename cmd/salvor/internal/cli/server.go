@@ -53,6 +53,8 @@ func (a *nodeAsked) groups() []optionGroup {
 			{name: "checkpoint-every", value: one(&c.Checkpoint, value.Duration), usage: "copy the frontier into the store every `TIME` (default 10m)"},
 			{name: "dead-after", value: one(&c.DeadAfter, value.Duration), usage: "remove a coordinator that was silent for `TIME`, while enough others are left (default 5m)"},
 			{name: "drain-for", value: one(&c.DrainFor, value.Duration), usage: "take at most `TIME` for a clean stop (default 1m)"},
+			{name: "on-alert", value: text(&c.OnAlert), usage: "run `CMD` in a shell for what needs a person; it reads the alert as JSON (docs/operating.md)"},
+			{name: "alert-webhook", value: filled(&c.AlertWebhook, "name a file that holds the URL"), usage: "send alerts as JSON to the URL in `FILE`"},
 			{name: "feature-level", value: whole(&c.Level, 0, 65535), usage: "run as a node of this feature level `N` does, for an upgrade in steps (default 0: the newest)"},
 			{name: "log-level", value: choice(&c.LogLevel, "debug", "info", "warn", "error"), usage: "log `LEVEL` and above: debug, info, warn, error (default info)"},
 			{name: "log-format", value: choice(&c.LogFormat, "text", "json"), usage: "log as `FORMAT`: text or json (default text)"},

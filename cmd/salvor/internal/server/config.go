@@ -35,6 +35,8 @@ type Config struct {
 	LogLevel      string        // debug, info, warn, error
 	LogFormat     string        // text, json
 	DrainFor      time.Duration // how long a clean stop may take
+	OnAlert       string        // command of the shell that reads alerts as JSON; "" none
+	AlertWebhook  string        // file with the URL that takes them; "" none
 }
 
 // Defaults are the settings where nobody said otherwise.
@@ -121,6 +123,7 @@ func (c Config) Settings() []Setting {
 		{"spool-max", strconv.FormatInt(c.SpoolMax, 10)}, {"cache", strconv.FormatInt(c.Cache, 10)},
 		{"metrics-listen", c.MetricsListen}, {"checkpoint-every", c.Checkpoint.String()},
 		{"dead-after", c.DeadAfter.String()}, {"drain-for", c.DrainFor.String()},
+		{"on-alert", c.OnAlert}, {"alert-webhook", c.AlertWebhook},
 		{"feature-level", strconv.Itoa(c.Level)}, {"log-level", c.LogLevel}, {"log-format", c.LogFormat},
 	}
 }
