@@ -14,26 +14,31 @@ type Forecast struct {
 	Crawl salvor.CrawlID `json:"crawl"`
 	Name  string         `json:"name"`
 	// Until is the deadline, Unix ms; 0: none, and the numbers are of its end.
-	Until int64   `json:"until,omitempty"`
-	Known int64   `json:"known"`
-	Saved int64   `json:"saved"` // until now
-	By    float64 `json:"by"`    // that will be saved, of what is known
-	Low   float64 `json:"low"`   // what is likely at least and at most: sizes, rates and dates are uncertain
-	High  float64 `json:"high"`
-	Bytes float64 `json:"bytes"`
-	Rate  float64 `json:"rate"`             // planned now, requests a second
-	Done  float64 `json:"done,omitempty"`   // seconds until all that is known is fetched at that rate; 0 not known
-	Bound string  `json:"bound,omitempty"`  // what holds it back: budget, workers, queue, blocked, pool, nothing
-	Host  string  `json:"host,omitempty"`   // the host that is held back most
-	Tip   string  `json:"advice,omitempty"` // what would change it
+	Until int64 `json:"until,omitempty"`
+	Known int64 `json:"known"`
+	// Total is how much there is, as it is estimated; Endless says that it is more,
+	// and how much more cannot be told yet.
+	Total   float64 `json:"total"`
+	Endless bool    `json:"endless,omitempty"`
+	Saved   int64   `json:"saved"` // until now
+	By      float64 `json:"by"`    // that will be saved
+	Low     float64 `json:"low"`   // what is likely at least and at most: sizes, rates and dates are uncertain
+	High    float64 `json:"high"`
+	Bytes   float64 `json:"bytes"`
+	Rate    float64 `json:"rate"`             // planned now, requests a second
+	Done    float64 `json:"done,omitempty"`   // seconds until all that is known is fetched at that rate; 0 not known
+	Bound   string  `json:"bound,omitempty"`  // what holds it back: budget, workers, queue, blocked, pool, nothing
+	Host    string  `json:"host,omitempty"`   // the host that is held back most
+	Tip     string  `json:"advice,omitempty"` // what would change it
 }
 
-// Share is how much of what is known will be saved, of 1.
+// Share is how much of what there is will be saved, of 1.
 func (f Forecast) Share() float64 {
-	if f.Known == 0 {
+	total := max(f.Total, float64(f.Known))
+	if total == 0 {
 		return 0
 	}
-	return min(f.By/float64(f.Known), 1)
+	return min(f.By/total, 1)
 }
 
 // spread is by how much a rate is off in the mean, where nothing is known of it.
@@ -48,7 +53,7 @@ func forecasts(v *View) []Forecast {
 }
 
 func (v *View) forecast(c CrawlView) Forecast {
-	f := Forecast{Crawl: c.ID, Name: c.Name, Until: c.Deadline, Known: c.Known, Saved: c.Saved}
+	f := Forecast{Crawl: c.ID, Name: c.Name, Until: c.Deadline, Known: c.Known, Saved: c.Saved, Total: float64(c.Known) + c.Rest, Endless: c.Endless}
 	more, lost := 0.0, map[plan.Reason]float64{}
 	worst := -1
 	for i, h := range v.Hosts {
@@ -58,19 +63,19 @@ func (v *View) forecast(c CrawlView) Forecast {
 		s := v.Plan.Hosts[i]
 		more += s.Saved
 		f.Rate += s.Rate
-		left := float64(h.Open) - s.Saved
+		left := float64(h.Open) + h.Rest - s.Saved
 		lost[s.Why] += left
-		if worst < 0 || left > float64(v.Hosts[worst].Open)-v.Plan.Hosts[worst].Saved {
+		if worst < 0 || left > float64(v.Hosts[worst].Open)+v.Hosts[worst].Rest-v.Plan.Hosts[worst].Saved {
 			worst = i
 		}
 	}
 	f.By = float64(c.Saved) + more
-	f.Low, f.High = float64(c.Saved)+more*(1-spread), min(float64(c.Saved)+more*(1+spread), float64(c.Saved+c.Open))
+	f.Low, f.High = float64(c.Saved)+more*(1-spread), min(float64(c.Saved)+more*(1+spread), float64(c.Saved+c.Open)+c.Rest)
 	if c.Saved > 0 {
 		f.Bytes = f.By * float64(c.Bytes) / float64(c.Saved)
 	}
 	if f.Rate > 0 {
-		f.Done = float64(c.Open) / f.Rate
+		f.Done = (float64(c.Open) + c.Rest) / f.Rate
 	}
 	if worst >= 0 {
 		v.bottleneck(&f, worst, lost)
@@ -100,7 +105,7 @@ func (v *View) bottleneck(f *Forecast, worst int, lost map[plan.Reason]float64) 
 	case s.Why == plan.ByQueue:
 		f.Bound, f.Tip = "queue", "what is known of it is fetched as fast as it is found"
 	}
-	if math.Round(f.By) >= float64(f.Known) && f.Until > 0 && f.Bound != "blocked" {
+	if math.Round(f.By) >= f.Total && f.Until > 0 && f.Bound != "blocked" {
 		f.Tip = ""
 	}
 }

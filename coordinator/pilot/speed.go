@@ -25,6 +25,7 @@ type speed struct {
 	plan  float64
 	slow  int     // looks in a row that it did much less than was planned
 	most  float64 // that it proved to do, and a little more; 0 not known
+	size  size
 }
 
 // speedSpan is over how long a rate is averaged.
@@ -36,6 +37,7 @@ func (s speeds) of(id hostID, now time.Time, h *api.Host, full bool) *speed {
 	ended := h.Totals.Accepted - h.Totals.Queued - h.Totals.Waiting - h.Unbegun
 	if x == nil {
 		x = &speed{at: now, ended: ended}
+		x.size.take(h.Totals.Accepted, ended)
 		s[id] = x
 		return x
 	}
@@ -44,6 +46,7 @@ func (s speeds) of(id hostID, now time.Time, h *api.Host, full bool) *speed {
 		return x
 	}
 	keep := max(0, 1-span.Seconds()/speedSpan.Seconds())
+	x.size.take(h.Totals.Accepted, ended)
 	recent := float64(max(ended-x.ended, 0)) / span.Seconds()
 	x.rate = x.rate*keep + recent*(1-keep)
 	x.at, x.ended = now, ended

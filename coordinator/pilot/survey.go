@@ -43,6 +43,9 @@ func (s *survey) add(c api.Crawl, values Values, hosts []api.Host) {
 			Name: h.Name, Pool: -1, Queued: float64(h.Totals.Queued + h.Unbegun), Tiers: tiers(values, h),
 			Survival: survival(c.Deadline, s.now, look.Survival), Rate: speed.limit(h), Before: speed.plan,
 		}
+		rest, endless := speed.size.rest(float64(h.Totals.Queued + h.Totals.Waiting + h.Unbegun))
+		in.Tiers = grown(in.Tiers, rest)
+		x.Rest, x.Endless = x.Rest+rest, x.Endless || endless
 		if h.Blocked > s.now.UnixMilli() {
 			in.Queued = 0
 		}
@@ -53,7 +56,7 @@ func (s *survey) add(c api.Crawl, values Values, hosts []api.Host) {
 		s.v.Input.Hosts = append(s.v.Input.Hosts, in)
 		s.v.Hosts = append(s.v.Hosts, HostView{
 			Crawl: c.ID, Host: h.Name, Group: h.Group, Open: h.Totals.Open(), Saved: saved(h.Totals),
-			Speed: speed.rate, Blocked: h.Blocked, Note: h.Note, Site: look.Site, Ends: look.Ends, SafeBy: look.SafeBy,
+			Speed: speed.rate, Blocked: h.Blocked, Note: h.Note, Site: look.Site, Ends: look.Ends, SafeBy: look.SafeBy, Rest: rest, Endless: endless,
 		})
 	}
 }

@@ -31,7 +31,9 @@ type CrawlView struct {
 	Known    int64          `json:"known"`
 	Open     int64          `json:"open"`
 	Saved    int64          `json:"saved"`
-	Bytes    int64          `json:"bytes"` // of what is saved
+	Bytes    int64          `json:"bytes"`             // of what is saved
+	Rest     float64        `json:"rest,omitempty"`    // estimated, of it that is not found yet
+	Endless  bool           `json:"endless,omitempty"` // it is more, and how much more cannot be told
 }
 
 func (c *CrawlView) add(t api.Totals) {
@@ -51,6 +53,8 @@ type HostView struct {
 	Site    string         `json:"site,omitempty"`    // that something is known of
 	Ends    int64          `json:"ends,omitempty"`    // its next deadline, Unix ms
 	SafeBy  int64          `json:"safe_by,omitempty"` // when to be done with it, Unix ms
+	Rest    float64        `json:"rest,omitempty"`    // estimated, of it that is not found yet
+	Endless bool           `json:"endless,omitempty"` // it is more, and how much more cannot be told
 }
 
 // order are the hosts as they are to be served: those that are planned for first,

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -221,12 +222,12 @@ var whyText = map[planning.Reason]string{
 
 // forecastText is what will be saved of a crawl, in a line.
 func forecastText(f pilot.Forecast, now time.Time) string {
-	by := fmt.Sprintf("%s of %s known (%.0f %%)", progress.Count(int64(f.By+0.5)), progress.Count(f.Known), 100*f.Share())
+	by := fmt.Sprintf("%s of %s (%.0f %%)", progress.Count(int64(f.By+0.5)), totalText(f), 100*f.Share())
 	switch {
 	case f.Until > 0:
 		by += " saved by the deadline, " + deadlineText(time.UnixMilli(f.Until), now)
 	case f.Done > 0:
-		by += " saved, what is known now in " + span(f.Done)
+		by += " saved, at this rate in " + span(f.Done)
 	default:
 		by += " saved"
 	}
@@ -244,6 +245,28 @@ func forecastText(f pilot.Forecast, now time.Time) string {
 		}
 	}
 	return by
+}
+
+// totalText is how much there is of a crawl: what is known, and what is estimated
+// beyond.
+func totalText(f pilot.Forecast) string {
+	known := progress.Count(f.Known) + " known"
+	switch {
+	case f.Endless:
+		return known + " and no end in sight"
+	case f.Total >= 1.02*float64(f.Known):
+		return fmt.Sprintf("some %s, %s", progress.Count(round(f.Total)), known)
+	}
+	return known
+}
+
+// round keeps two digits: an estimate is no more exact than that.
+func round(x float64) int64 {
+	if x < 100 {
+		return int64(x + 0.5)
+	}
+	unit := math.Pow(10, math.Floor(math.Log10(x))-1)
+	return int64(math.Round(x/unit) * unit)
 }
 
 var boundText = map[string]string{

@@ -1,0 +1,64 @@
+package pilot
+
+import (
+	"math"
+
+	"salvor/coordinator/plan"
+)
+
+// size estimates how much of a host is not found yet, from how many URLs of it
+// each page that was begun brought lately: a branching process. Where a page
+// brings less than one, the rest is a sum; where it brings more, no end is in
+// sight, and only the host's rate bounds what can be fetched.
+type size struct {
+	found, begun float64 // lately: older pages count less and less
+	accepted     int64
+	fetched      int64
+	known        bool // the counters above are of an earlier look
+}
+
+const (
+	// sizeMemory is over how many pages the branching is averaged.
+	sizeMemory = 500.0
+	// sizeLeast is how many pages must have been begun for it to be said.
+	sizeLeast = 50.0
+	// sizeMost bounds an estimate, as a multiple of what waits: near one page a
+	// page it is of no use.
+	sizeMost = 20.0
+)
+
+// take counts what is known of a host, and what of that was begun.
+func (s *size) take(accepted, fetched int64) {
+	if s.known && fetched > s.fetched {
+		pages := float64(fetched - s.fetched)
+		keep := math.Exp(-pages / sizeMemory)
+		s.found, s.begun = s.found*keep+float64(max(accepted-s.accepted, 0)), s.begun*keep+pages
+		s.accepted, s.fetched = accepted, fetched
+	}
+	if !s.known || fetched < s.fetched { // a new leader knows less of what was begun
+		s.accepted, s.fetched, s.known = accepted, fetched, true
+	}
+}
+
+// rest is how many URLs are not found yet, of a host where some wait; endless where
+// no end is in sight.
+func (s *size) rest(waiting float64) (n float64, endless bool) {
+	if s.begun < sizeLeast {
+		return 0, false
+	}
+	m := s.found / s.begun
+	if m >= 1 {
+		return sizeMost * waiting, true
+	}
+	return min(waiting*m/(1-m), sizeMost*waiting), false
+}
+
+// grown adds what is not found yet to the tiers, as worth as little as what is
+// worth least: what it is nobody knows.
+func grown(tiers []plan.Tier, n float64) []plan.Tier {
+	if n < 1 || len(tiers) == 0 {
+		return tiers
+	}
+	tiers[len(tiers)-1].Left += n
+	return tiers
+}
