@@ -61,11 +61,6 @@ type asker struct {
 	end   func()
 }
 
-// get reads JSON from one server.
-func (a *asker) get(ctx context.Context, addr, path string, into any) error {
-	return a.do(ctx, http.MethodGet, addr, path, nil, into)
-}
-
 // do sends a body, if there is one, to one server, and reads JSON from it.
 func (a *asker) do(ctx context.Context, method, addr, path string, body []byte, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
