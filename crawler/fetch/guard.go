@@ -1,6 +1,8 @@
 package fetch
 
 import (
+	"context"
+	"net"
 	"net/netip"
 	"strings"
 	"syscall"
@@ -159,4 +161,14 @@ func (g *guard) checkName(host string) error {
 	}
 	return &Error{Class: ClassRefused, Err: salvor.Errorf(salvor.Forbidden, "%s is a name of a local network, and nobody but the proxy could resolve it", host).
 		WithHint("give it an address in /etc/hosts, and --allow-net that address if this crawl may reach it")}
+}
+
+// Guarded dials for others than a Client, with the same guard: what is not of the
+// public Internet is refused with ClassRefused, unless allow has it now.
+func Guarded(allow func() []netip.Prefix) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		g := guard{allow()}
+		d := net.Dialer{Control: g.control}
+		return d.DialContext(ctx, network, address)
+	}
 }

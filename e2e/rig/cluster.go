@@ -240,7 +240,7 @@ func (n *Node) Start() (err error) {
 	if n.p != nil {
 		n.logs = append(n.logs, n.p.Stderr())
 	}
-	n.p, err = n.start("server", "--dir", n.Dir)
+	n.p, err = n.start("server", "--dir", n.Dir, "--probe", "none")
 	return err
 }
 

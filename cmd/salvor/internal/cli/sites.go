@@ -17,7 +17,7 @@ import (
 func (w *world) siteCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "site", Short: "Record and explain what becomes of sites", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
-	cmd.AddCommand(w.siteListCommand(), w.siteDefineCommand(), w.siteObserveCommand(), w.siteDeadlineCommand(), w.siteRiskCommand())
+	cmd.AddCommand(w.siteListCommand(), w.siteDefineCommand(), w.siteObserveCommand(), w.siteProbeCommand(), w.siteDeadlineCommand(), w.siteRiskCommand())
 	return cmd
 }
 
@@ -142,6 +142,45 @@ observation. A date that was announced is a deadline: salvor site deadline set.`
 		{name: "detail", value: text(&o.Detail), usage: "what you saw, for people: `TEXT` of at most 160 bytes"},
 	}}}, d.groups("print the site as JSON (docs/json.md)")...)...)
 	return cmd
+}
+
+func (w *world) siteProbeCommand() *cobra.Command {
+	d := new(dialing)
+	cmd := &cobra.Command{
+		Use: "probe [flags] SITE", Short: "Look at a site now",
+		Long: `Probe has a coordinator look at SITE now, with all probes that it is run with
+(salvor server --probe), shows what was seen, and keeps it.`,
+		Annotations: map[string]string{"exit": siteExit},
+		Args:        oneName("site", "salvor site probe SITE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return w.once(cmd, d, func(ctx context.Context, c *client.Cluster) error {
+				p, err := c.ProbeSite(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				if d.json {
+					return w.printJSON(p)
+				}
+				return w.tellProbed(p)
+			})
+		},
+	}
+	declare(cmd, d.groups("print it as JSON (docs/json.md)")...)
+	return cmd
+}
+
+func (w *world) tellProbed(p client.Probed) error {
+	var b strings.Builder
+	var rows [][]string
+	for _, o := range p.Seen {
+		if !o.Absent {
+			rows = append(rows, []string{o.Signal, o.Subject, o.Vantage.Node, o.Detail})
+		}
+	}
+	table(&b, "", []string{"SEEN", "OF", "BY", "DETAIL"}, rows)
+	b.WriteString("\n" + p.Risk.Text())
+	_, err := w.stdout.Write([]byte(w.painted(b.String())))
+	return err
 }
 
 func nearSignal(name string) string {

@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -56,14 +57,22 @@ const (
 
 // asker asks servers over HTTP, with a key.
 type asker struct {
-	http  *http.Client
-	agent string
-	end   func()
+	http   *http.Client
+	agent  string
+	end    func()
+	within time.Duration // bounds one question; 0 answerWithin
+}
+
+// slow asks what takes a server a while.
+func (a *asker) slow() *asker {
+	b := *a
+	b.within = 2 * time.Minute
+	return &b
 }
 
 // do sends a body, if there is one, to one server, and reads JSON from it.
 func (a *asker) do(ctx context.Context, method, addr, path string, body []byte, into any) error {
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(a.within, answerWithin))
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, "https://"+addr+path, bytes.NewReader(body))
 	if err != nil {

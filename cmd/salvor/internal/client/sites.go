@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"salvor"
 	"salvor/coordinator/audit"
@@ -63,4 +64,18 @@ func (c *Cluster) Audit(ctx context.Context, subject string, limit int) (lines [
 	}
 	_, err = c.ask.any(ctx, c.addrs, "/v1/audit?"+q.Encode(), &lines)
 	return lines, err
+}
+
+// Probed is what a look at a site saw, and what becomes of it by that.
+type Probed struct {
+	Seen []risk.Observation `json:"seen"`
+	sites.View
+}
+
+// ProbeSite has a coordinator look at a site now.
+func (c *Cluster) ProbeSite(ctx context.Context, site string) (p Probed, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	_, err = c.ask.slow().send(ctx, http.MethodPost, c.addrs, "/v1/sites/"+url.PathEscape(site)+"/probe", []byte("{}"), &p)
+	return p, err
 }

@@ -135,7 +135,7 @@ func (c *cluster) start(dir string) error {
 		return durable.Error(err, "create", dir+".log")
 	}
 	n := &node{dir: dir, log: log, done: make(chan struct{})}
-	n.cmd = exec.Command(c.binary, append([]string{"server", "--dir", dir, "--drain-for", stopWithin.String()}, c.args...)...)
+	n.cmd = exec.Command(c.binary, append([]string{"server", "--dir", dir, "--probe", "none", "--drain-for", stopWithin.String()}, c.args...)...)
 	n.cmd.Env, n.cmd.SysProcAttr = environment(), apart()
 	n.cmd.Stdout, n.cmd.Stderr = log, log
 	if err := n.cmd.Start(); err != nil {

@@ -37,13 +37,17 @@ type Config struct {
 	DrainFor      time.Duration // how long a clean stop may take
 	OnAlert       string        // command of the shell that reads alerts as JSON; "" none
 	AlertWebhook  string        // file with the URL that takes them; "" none
+
+	Probe           string   // ProbeNone, ProbeDirect, ProbeAll
+	ProbeResolvers  []string // host:port of name servers that probes ask; none: the system's
+	ProbeRegistries string   // file of registries, as RFC 9224 has it; "" the one that is shipped
 }
 
 // Defaults are the settings where nobody said otherwise.
 func Defaults() Config {
 	return Config{
 		Dir: "salvor-node", Listen: "127.0.0.1:7420", Groups: 1, Connections: 64, SpoolMax: 10e9, Cache: 256 << 20,
-		Checkpoint: 10 * time.Minute, DeadAfter: 5 * time.Minute, LogLevel: "info", LogFormat: "text", DrainFor: time.Minute,
+		Checkpoint: 10 * time.Minute, DeadAfter: 5 * time.Minute, LogLevel: "info", LogFormat: "text", DrainFor: time.Minute, Probe: ProbeDirect,
 	}
 }
 
@@ -123,6 +127,7 @@ func (c Config) Settings() []Setting {
 		{"spool-max", strconv.FormatInt(c.SpoolMax, 10)}, {"cache", strconv.FormatInt(c.Cache, 10)},
 		{"metrics-listen", c.MetricsListen}, {"checkpoint-every", c.Checkpoint.String()},
 		{"dead-after", c.DeadAfter.String()}, {"drain-for", c.DrainFor.String()},
+		{"probe", c.Probe}, {"probe-resolver", strings.Join(c.ProbeResolvers, ",")}, {"probe-registries", c.ProbeRegistries},
 		{"on-alert", c.OnAlert}, {"alert-webhook", c.AlertWebhook},
 		{"feature-level", strconv.Itoa(c.Level)}, {"log-level", c.LogLevel}, {"log-format", c.LogFormat},
 	}

@@ -73,6 +73,7 @@ type node struct {
 	sites   *sites.Sites // the same
 	audit   *audit.Log   // the same
 	alerts  *alerts      // the same
+	probes  *probes      // the same
 	web     *web
 
 	told    atomic.Pointer[api.NodeState] // of a worker: what a coordinator said of it
@@ -97,7 +98,7 @@ func Run(ctx context.Context, c Config, o Options) (err error) {
 	n := &node{c: c, o: o, log: logger(c, o.Log), members: trust.NewMembers(), fatal: make(chan error, 1), enroled: make(chan struct{}), end: func() {}}
 	defer func() { err = errors.Join(err, n.close()) }()
 	for _, step := range []func(context.Context) error{
-		n.openDir, n.openIdentity, n.openStore, n.openCoordinator, n.openRouter, n.openSites, n.openPilot, n.openWeb, n.openAlerts,
+		n.openDir, n.openIdentity, n.openStore, n.openCoordinator, n.openRouter, n.openSites, n.openProbes, n.openPilot, n.openWeb, n.openAlerts,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -130,6 +131,7 @@ func (n *node) start(ctx context.Context) {
 	n.loops.Go(func() { n.stewardLoop(ctx) })
 	n.loops.Go(func() { n.pilot.Run(ctx) })
 	n.loops.Go(func() { n.alertLoop(ctx) })
+	n.loops.Go(func() { n.probeLoop(ctx) })
 	n.loops.Go(func() { n.alerts.sender.Run(ctx) })
 	n.loops.Go(func() { n.checkpointLoop(ctx) })
 	n.loops.Go(func() { n.storeLoop(ctx) })

@@ -151,7 +151,7 @@ func (n *node) onceEnroled(next http.Handler) http.Handler {
 func (n *node) serveCluster(mux *http.ServeMux) {
 	client := n.httpClient()
 	n.servePlan(mux, client)
-	(&siteweb.Server{Sites: n.sites, Audit: n.audit, Now: time.Now}).Serve(mux)
+	(&siteweb.Server{Sites: n.sites, Audit: n.audit, Now: time.Now, Probe: n.probeSite}).Serve(mux)
 	mux.Handle("GET /v1/cluster", trust.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a := about{Settings: n.settings(), Coordinators: n.coordinators()}
 		if p := trust.CallerOf(r.Context()).Node; p != nil {

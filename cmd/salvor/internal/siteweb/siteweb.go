@@ -6,6 +6,7 @@
 package siteweb
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -25,6 +26,8 @@ type Server struct {
 	Sites *sites.Sites
 	Audit *audit.Log
 	Now   func() time.Time
+	// Probe looks at a site now and keeps what it saw; nil: nobody probes here.
+	Probe func(ctx context.Context, site string) ([]risk.Observation, error)
 }
 
 // Serve answers what people ask and record of sites.
@@ -46,6 +49,7 @@ func (s *Server) Serve(mux *http.ServeMux) {
 	handle("POST /v1/sites/{site}/deadlines", s.addDeadline, api.RoleOperator)
 	handle("POST /v1/sites/{site}/overrides", s.addOverride, api.RoleOperator)
 	handle("POST /v1/sites/{site}/observations", s.addObservations, api.RoleOperator, api.RoleWorker)
+	handle("POST /v1/sites/{site}/probe", s.probeSite, api.RoleOperator)
 	handle("GET /v1/audit", s.listAudit, api.RoleOperator)
 }
 
@@ -135,6 +139,24 @@ func (s *Server) addObservations(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return s.showSite(r)
+}
+
+// Probed is what a look at a site saw, and what becomes of it by that.
+type Probed struct {
+	Seen []risk.Observation `json:"seen"`
+	sites.View
+}
+
+func (s *Server) probeSite(r *http.Request) (any, error) {
+	if s.Probe == nil {
+		return nil, salvor.Errorf(salvor.Conflict, "nobody probes here")
+	}
+	seen, err := s.Probe(r.Context(), r.PathValue("site"))
+	if err != nil {
+		return nil, err
+	}
+	i, err := s.Sites.Get(r.Context(), r.PathValue("site"))
+	return Probed{seen, i.View()}, err
 }
 
 // note writes into the audit log what a person saw. What nodes saw is no change

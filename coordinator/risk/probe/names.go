@@ -1,0 +1,170 @@
+package probe
+
+import (
+	"bufio"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"salvor"
+	"salvor/coordinator/risk"
+)
+
+//go:embed parking.txt
+var parkingText string
+
+const (
+	namesEvery  = 15 * time.Minute
+	namesWithin = 10 * time.Second
+)
+
+// names asks name servers about a host and its domain.
+type names struct {
+	w       witness
+	dial    Dialer
+	servers []string // the first is the usual one, the second confirms
+	parking []string
+}
+
+// newNames asks the given servers, or those of the system; without third only the
+// first of those.
+func newNames(w witness, dial Dialer, servers []string, third bool) (*names, error) {
+	if len(servers) == 0 {
+		c, err := dns.ClientConfigFromFile("/etc/resolv.conf")
+		if err != nil || len(c.Servers) == 0 {
+			return nil, salvor.Errorf(salvor.Unavailable, "no name server is known").WithHint("name some: --probe-resolver 192.0.2.53:53")
+		}
+		for _, s := range c.Servers {
+			servers = append(servers, net.JoinHostPort(s, c.Port))
+		}
+	}
+	if !third {
+		servers = servers[:1]
+	}
+	n := &names{w: w, dial: dial, servers: servers}
+	for s := bufio.NewScanner(strings.NewReader(parkingText)); s.Scan(); {
+		if line := strings.TrimSpace(s.Text()); line != "" && line[0] != '#' {
+			n.parking = append(n.parking, line)
+		}
+	}
+	return n, nil
+}
+
+func (*names) Name() string         { return "names" }
+func (*names) Every() time.Duration { return namesEvery }
+
+// Look implements Looker.
+func (l *names) Look(ctx context.Context, t Target) ([]risk.Observation, error) {
+	host, _, err := net.SplitHostPort(t.Host)
+	if err != nil {
+		host = t.Host
+	}
+	if net.ParseIP(strings.Trim(host, "[]")) != nil {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, namesWithin)
+	defer cancel()
+	rcode, err := l.exists(ctx, host)
+	if err != nil {
+		return nil, fmt.Errorf("ask for the name %s: %w", host, err)
+	}
+	seen := []risk.Observation{l.say(t, risk.SigNXDomain, rcode == dns.RcodeNameError, host+" does not exist"),
+		l.say(t, risk.SigDNSFailure, rcode == dns.RcodeServerFailure, "SERVFAIL for "+host)}
+	if rcode != dns.RcodeSuccess {
+		return seen, nil
+	}
+	ns, err := l.ask(ctx, l.servers[0], risk.SiteOf(host), dns.TypeNS)
+	if err != nil {
+		return seen, nil // the name is there: that its servers' names are not told says nothing
+	}
+	parked := ""
+	for _, rr := range ns.Answer {
+		if x, ok := rr.(*dns.NS); ok && l.parks(x.Ns) {
+			parked = x.Ns
+		}
+	}
+	return append(seen, l.say(t, risk.SigParkedNS, parked != "", "its name server is "+parked)), nil
+}
+
+func (l *names) say(t Target, signal string, is bool, text string) risk.Observation {
+	if is {
+		return l.w.saw(t, signal, text)
+	}
+	return l.w.missed(t, signal)
+}
+
+func (l *names) parks(server string) bool {
+	server = strings.ToLower(strings.TrimSuffix(server, "."))
+	for _, p := range l.parking {
+		if server == p || strings.HasSuffix(server, "."+p) {
+			return true
+		}
+	}
+	return false
+}
+
+// exists asks whether a name has addresses. That it does not exist, or its servers
+// fail, must be confirmed by another server where there is one: a filter says so
+// too.
+func (l *names) exists(ctx context.Context, host string) (rcode int, err error) {
+	rcode = -1
+	for i, s := range l.servers[:min(len(l.servers), 2)] {
+		a, aerr := l.ask(ctx, s, host, dns.TypeA)
+		switch {
+		case aerr != nil:
+			err = errors.Join(err, aerr)
+			continue
+		case a.Rcode == dns.RcodeSuccess:
+			return a.Rcode, nil
+		case i > 0 && rcode >= 0 && a.Rcode != rcode: // they disagree
+			return dns.RcodeSuccess, nil
+		}
+		rcode = a.Rcode
+	}
+	if rcode < 0 {
+		return 0, err
+	}
+	return rcode, nil
+}
+
+// ask sends one question over UDP, and over TCP where the answer was cut.
+func (l *names) ask(ctx context.Context, server, name string, kind uint16) (*dns.Msg, error) {
+	q := new(dns.Msg)
+	q.SetQuestion(dns.Fqdn(name), kind)
+	q.SetEdns0(1232, false)
+	for _, network := range []string{"udp", "tcp"} {
+		a, err := l.exchange(ctx, network, server, q)
+		if err != nil || !a.Truncated {
+			return a, err
+		}
+	}
+	return nil, salvor.Errorf(salvor.Unavailable, "%s cuts its answers", server)
+}
+
+func (l *names) exchange(ctx context.Context, network, server string, q *dns.Msg) (*dns.Msg, error) {
+	raw, err := l.dial(ctx, network, server)
+	if err != nil {
+		return nil, err
+	}
+	c := &dns.Conn{Conn: raw, UDPSize: 1232}
+	defer c.Close()
+	if end, ok := ctx.Deadline(); ok {
+		if err := c.SetDeadline(end); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.WriteMsg(q); err != nil {
+		return nil, err
+	}
+	a, err := c.ReadMsg()
+	if err == nil && a.Id != q.Id {
+		err = salvor.Errorf(salvor.Unavailable, "%s answers another question", server)
+	}
+	return a, err
+}
