@@ -97,9 +97,11 @@ func (w *Worker) rejudge(o api.Offer) api.Offer {
 		return o
 	}
 	o.Excluded = ""
-	if d := w.rules.Load().Recheck(o.Item); !d.In {
+	rules := w.rules.Load()
+	if d := rules.Recheck(o.Item); !d.In {
 		o.Excluded = d.Rule
 	}
+	o.Band = rules.Rank(o.Item).Band
 	return o
 }
 

@@ -39,6 +39,12 @@ func (s *Scope) Recheck(it salvor.Item) Decision {
 	return d
 }
 
+// Rank is what a known item is worth by the rules of now, and the band that it
+// belongs in.
+func (s *Scope) Rank(it salvor.Item) Worth {
+	return s.tiers.Of(canon.Parts(it.URL), canon.Parts(it.Via), it.Class, it.Hop)
+}
+
 func (s *Scope) recheckRequisite(d *Decision, u canon.URL) {
 	switch rule := s.inside(u); {
 	case s.rules.Requisites:

@@ -1,4 +1,5 @@
-// Package scope decides which URLs belong to a crawl, and says by which rule.
+// Package scope decides which URLs belong to a crawl, and what they are worth, and
+// says by which rule.
 //
 // It is for the worker, which judges every link before offering it and every
 // item before fetching it, and for people who ask why a URL is in or out. Every
@@ -28,6 +29,8 @@ type Rules struct {
 	Live        []string `json:"live,omitempty"` // excludes given while the crawl runs
 	Sets        []string `json:"sets,omitempty"` // built-in sets in force
 	Requisites  bool     `json:"requisites"`     // what pages need, wherever it lives
+	// Value says what is worth more than the rest, and so is fetched first.
+	Value ValueRules `json:"value,omitzero"`
 }
 
 // NoLimit as MaxHops is no limit.
@@ -83,6 +86,7 @@ type Scope struct {
 	includes []pattern
 	own      filter // excludes of the operator
 	sets     filter // built-in excludes
+	tiers    *Tiers
 }
 
 // Compile makes a scope. Its errors are of class Invalid and name the pattern.
@@ -108,9 +112,16 @@ func Compile(r Rules) (*Scope, error) {
 	}
 	s.own = newFilter(own)
 	built, err := compileSets(r.Sets)
+	if err != nil {
+		return nil, err
+	}
 	s.sets = newFilter(built)
+	s.tiers, err = CompileValues(r.Value)
 	return s, err
 }
+
+// Tiers are the value rules.
+func (s *Scope) Tiers() *Tiers { return s.tiers }
 
 // Seed judges a URL a person named: only the operator's own excludes keep it out.
 func (s *Scope) Seed(u canon.URL) Decision { return s.seed(u, RuleSeed) }
@@ -120,6 +131,7 @@ func (s *Scope) SeedRedirect(u canon.URL) Decision { return s.seed(u, RuleSeedRe
 
 func (s *Scope) seed(u canon.URL, rule string) Decision {
 	d := Decision{In: true, Rule: rule, Class: salvor.ClassSeed, Band: salvor.BandSeed}
+	s.rank(&d, u, canon.URL{})
 	if id := s.own.match(u); id != "" {
 		d.In, d.Record, d.Rule = false, true, id
 	}
@@ -144,8 +156,16 @@ func (s *Scope) Decide(p Parent, kind extract.Kind, u canon.URL) Decision {
 	}
 	if d.In || d.Record {
 		d.Hop.Path = p.Hop.Append(kind.Hop())
+		s.rank(&d, u, p.URL)
 	}
 	return d
+}
+
+// rank puts a URL where its value belongs, if there are rules about that.
+func (s *Scope) rank(d *Decision, u, via canon.URL) {
+	if s.tiers.valued {
+		d.Band = s.tiers.Of(u, via, d.Class, d.Hop).Band
+	}
 }
 
 // page judges a navigation link.
