@@ -52,11 +52,13 @@ func (s *survey) add(c api.Crawl, values Values, hosts []api.Host) {
 		if h.Group != "" {
 			in.Pool = s.pool(h.Group)
 		}
+		times, _ := values.bonus(float64(saved(h.Totals)))
 		s.most += in.Rate
 		s.v.Input.Hosts = append(s.v.Input.Hosts, in)
 		s.v.Hosts = append(s.v.Hosts, HostView{
 			Crawl: c.ID, Host: h.Name, Group: h.Group, Open: h.Totals.Open(), Saved: saved(h.Totals),
 			Speed: speed.rate, Blocked: h.Blocked, Note: h.Note, Site: look.Site, Ends: look.Ends, SafeBy: look.SafeBy, Rest: rest, Endless: endless,
+			Times: times, Queued: values.view(h),
 		})
 	}
 }

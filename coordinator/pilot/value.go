@@ -16,10 +16,20 @@ type Values struct {
 	Band func(b salvor.Band) float64
 	// Host is by how much more a host's requests are worth; nil: all the same.
 	Host func(name string) float64
+	// First are the pages of a host that are worth more than the rest, by rising
+	// Pages and falling Times.
+	First []First
+	// Rules name what says so of a band, for people; nil: nobody does.
+	Rules func(b salvor.Band) []string
 }
 
+// First are pages of a host, those before included, and by how much more they are
+// worth than the rest: a landing page for every site comes before the long tail
+// of one.
+type First struct{ Pages, Times float64 }
+
 // DefaultValues are those of a crawl of which nobody said more.
-var DefaultValues = Values{Band: bandValue}
+var DefaultValues = Values{Band: bandValue, First: []First{{1000, 10}, {100_000, 3}}}
 
 // bandValue is worth less the further a page lies from the seeds. What others
 // are found by is worth more than itself.
@@ -41,10 +51,6 @@ func bandValue(b salvor.Band) float64 {
 	return 0.05
 }
 
-// first are the pages of a host that are worth more than the rest: a landing page
-// for every site comes before the long tail of one.
-var first = []struct{ pages, times float64 }{{1000, 10}, {100_000, 3}, {math.Inf(1), 1}}
-
 // tiers are what is left of a host by what it is worth.
 func tiers(v Values, h *api.Host) []plan.Tier {
 	weight := 1.0
@@ -56,7 +62,7 @@ func tiers(v Values, h *api.Host) []plan.Tier {
 	have := float64(saved(h.Totals))
 	add := func(value float64, n int64) {
 		for left := float64(n); left > 0; {
-			times, room := bonus(have)
+			times, room := v.bonus(have)
 			take := min(left, room)
 			out = append(out, plan.Tier{Value: value * times * weight, Left: take})
 			have, left = have+take, left-take
@@ -91,11 +97,31 @@ func merge(tiers []plan.Tier) []plan.Tier {
 
 // bonus is by how much more the next page of a host is worth of which some are
 // saved, and for how many pages that holds.
-func bonus(have float64) (times, room float64) {
-	for _, f := range first {
-		if have < f.pages {
-			return f.times, f.pages - have
+func (v *Values) bonus(have float64) (times, room float64) {
+	for _, f := range v.First {
+		if have < f.Pages {
+			return f.Times, f.Pages - have
 		}
 	}
 	return 1, math.Inf(1)
+}
+
+// TierView is what is queued of a host in one band, and what it is worth.
+type TierView struct {
+	Band   salvor.Band `json:"band"`
+	Queued int64       `json:"queued"`
+	Value  float64     `json:"value"`           // of each, without what the first pages of a host are worth more
+	Rules  []string    `json:"rules,omitempty"` // that say so; none: its place in the crawl does
+}
+
+// view tells of a host's bands.
+func (v *Values) view(h *api.Host) (out []TierView) {
+	for _, b := range h.Bands {
+		t := TierView{Band: b.Band, Queued: b.Queued, Value: v.Band(b.Band)}
+		if v.Rules != nil {
+			t.Rules = v.Rules(b.Band)
+		}
+		out = append(out, t)
+	}
+	return out
 }

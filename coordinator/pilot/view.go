@@ -55,6 +55,8 @@ type HostView struct {
 	SafeBy  int64          `json:"safe_by,omitempty"` // when to be done with it, Unix ms
 	Rest    float64        `json:"rest,omitempty"`    // estimated, of it that is not found yet
 	Endless bool           `json:"endless,omitempty"` // it is more, and how much more cannot be told
+	Times   float64        `json:"times"`             // by how much more the next page is worth, as one of its first
+	Queued  []TierView     `json:"queued,omitempty"`  // in the order in which it is granted
 }
 
 // order are the hosts as they are to be served: those that are planned for first,
