@@ -259,7 +259,9 @@ func fixed(x outfit.Spec) outfit.Spec {
 	s.PerOrigin, s.Connections, s.Deadline, s.DeadlineSpec, s.LimitURLs, s.LimitBytes, s.MaxRate = 0, 0, time.Time{}, "", 0, 0, 0
 	s.Scope, s.MaxHops, s.ExtraHops, s.Include, s.Exclude, s.ExcludeFrom, s.ExcludeFiles = "", 0, 0, nil, nil, nil, nil
 	s.ExcludeSets, s.PageRequisites = nil, false
-	x.Seeds, x.Named, x.Moves, x.Excludes, x.Addresses = nil, 0, nil, nil, nil
+	s.ValueRules, s.ValueFiles, s.ValueRecipe = nil, nil, ""
+	x.Version, x.Seeds, x.Named, x.Moves, x.Excludes, x.Addresses, x.Rescanned = 0, nil, 0, nil, nil, nil, 0
+	x.Values, x.SeedValues, x.Valued, x.Ranked = nil, nil, 0, 0
 	return x
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"salvor"
 	"salvor/cmd/salvor/internal/job"
+	"salvor/crawler/scope"
 )
 
 // canonical stands for the real one: these tests are about files.
@@ -29,10 +30,10 @@ func seeds(text string) ([]Seed, error) { return Seeds(strings.NewReader(text), 
 func TestSeeds(t *testing.T) {
 	got, err := seeds("\ufeff# mine\r\n\r\n  http://a/#frag  \r\nhttps://b/?q=#x # because\r\n\thttp://c/\t#\n#http://d/\nhttp://last/")
 	want := []Seed{
-		{"http://a/#frag", "http://a/#frag", "f:3"},
-		{"https://b/?q=#x", "https://b/?q=#x", "f:4"},
-		{"http://c/", "http://c/", "f:5"},
-		{"http://last/", "http://last/", "f:7"},
+		{URL: "http://a/#frag", Given: "http://a/#frag", Source: "f:3"},
+		{URL: "https://b/?q=#x", Given: "https://b/?q=#x", Source: "f:4"},
+		{URL: "http://c/", Given: "http://c/", Source: "f:5"},
+		{URL: "http://last/", Given: "http://last/", Source: "f:7"},
 	}
 	if d := cmp.Diff(want, got); err != nil || d != "" {
 		t.Errorf("%v\n%s", err, d)
@@ -42,9 +43,42 @@ func TestSeeds(t *testing.T) {
 	}
 }
 
+func TestSeedsHaveValues(t *testing.T) {
+	got, err := seeds("http://a/ value=5\nhttp://b/\tvalue=0.5 # less\nhttp://c/ # value=7\n")
+	want := []Seed{
+		{URL: "http://a/", Given: "http://a/", Source: "f:1", Value: 5},
+		{URL: "http://b/", Given: "http://b/", Source: "f:2", Value: 0.5},
+		{URL: "http://c/", Given: "http://c/", Source: "f:3"},
+	}
+	if d := cmp.Diff(want, got); err != nil || d != "" {
+		t.Errorf("%v\n%s", err, d)
+	}
+	_, err = seeds("http://a/ value=\nhttp://b/ value=-1\nhttp://c/ value=NaN\nhttp://d/ value=1 2\nhttp://e/ worth=1\n")
+	wrong := `f:1: "" is no value
+f:2: "-1" is no value
+f:3: "NaN" is no value
+f:4: "http://d/ value=1 2": white space inside; write one URL a line, and %20 for a space in one
+f:5: "http://e/ worth=1": white space inside; write one URL a line, and %20 for a space in one`
+	if err == nil || err.Error() != wrong {
+		t.Errorf("got  %v\nwant %s", err, wrong)
+	}
+}
+
+func TestValueRules(t *testing.T) {
+	got, err := ValueRules(strings.NewReader("# mine\n/t0/ 10 # first\nkind:image 0.3\n"), "f")
+	want := []scope.ValueRule{{Text: "/t0/ 10", From: "f:2"}, {Text: "kind:image 0.3", From: "f:3"}}
+	if d := cmp.Diff(want, got); err != nil || d != "" {
+		t.Errorf("%v\n%s", err, d)
+	}
+	_, err = ValueRules(strings.NewReader("/ok/ 1\n/t0/\nkind:x 3\n"), "f")
+	if err == nil || !strings.HasPrefix(err.Error(), "f:2: value rule \"/t0/\": ") || !strings.Contains(err.Error(), "\nf:3: ") || salvor.HintOf(err) == "" {
+		t.Errorf("%v (%s)", err, salvor.HintOf(err))
+	}
+}
+
 func TestByteOrderMarks(t *testing.T) {
 	got, err := seeds("\ufeffhttp://a/\n\ufeff\ufeff# b\r\n\ufeff http://b/\n\ufeff")
-	want := []Seed{{"http://a/", "http://a/", "f:1"}, {"http://b/", "http://b/", "f:3"}}
+	want := []Seed{{URL: "http://a/", Given: "http://a/", Source: "f:1"}, {URL: "http://b/", Given: "http://b/", Source: "f:3"}}
 	if d := cmp.Diff(want, got); err != nil || d != "" {
 		t.Errorf("%v\n%s", err, d)
 	}

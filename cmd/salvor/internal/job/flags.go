@@ -20,6 +20,7 @@ type Flag struct {
 func (s *Settings) Flags() []Flag {
 	var f flags
 	s.scopeFlags(&f)
+	s.valueFlags(&f)
 	s.limitFlags(&f)
 	s.mannersFlags(&f)
 	s.networkFlags(&f)
@@ -61,6 +62,16 @@ func (s *Settings) scopeFlags(f *flags) {
 		f.add("no-exclude-sets", true)
 	}
 	f.add("page-requisites", s.PageRequisites)
+}
+
+func (s *Settings) valueFlags(f *flags) {
+	for _, r := range s.ValueRules {
+		if r.From == "" {
+			f.add("value-rule", r.Text)
+		}
+	}
+	f.all("value-rules", s.ValueFiles)
+	f.some("value-recipe", s.ValueRecipe)
 }
 
 func (s *Settings) limitFlags(f *flags) {

@@ -100,7 +100,8 @@ type Seed struct {
 	Given  string    `json:"given,omitempty"`  // as it was written, when that differs
 	Source string    `json:"source,omitempty"` // "command line", "FILE:LINE"
 	Added  time.Time `json:"added"`
-	New    bool      `json:"-"` // not in the archive before this run
+	Value  float64   `json:"value,omitempty"` // of it and its directory; 0: nobody said
+	New    bool      `json:"-"`               // not in the archive before this run
 }
 
 // Reason is why a run ended. Its text is part of the JSON contract.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"salvor"
+	"salvor/crawler/scope"
 )
 
 // Settings is every flag of `salvor save`, after parsing. Marshalled as JSON
@@ -32,6 +33,11 @@ type Settings struct {
 	ExcludeSets    []string `json:"exclude_sets,omitempty"`  // names of the built-in sets in force
 	PageRequisites bool     `json:"page_requisites"`
 	Robots         string   `json:"robots"` // obey, strict, ignore
+
+	// What is worth more than the rest.
+	ValueRules  []scope.ValueRule `json:"value_rules,omitempty"`
+	ValueFiles  []string          `json:"value_files,omitempty"`  // some were read from
+	ValueRecipe string            `json:"value_recipe,omitempty"` // the last come from
 
 	// How politely, and how stubbornly.
 	MaxRate      float64 `json:"max_rate"`       // requests/s an origin at most; 0 lifts the ceiling
@@ -117,4 +123,14 @@ func (s *Settings) Pace() salvor.Pace {
 		return salvor.Unlimited
 	}
 	return salvor.PerSecond(s.MaxRate)
+}
+
+// SeedValues are what seeds and their directories are worth, where somebody said
+// so.
+func SeedValues(seeds []Seed) []scope.SeedValue {
+	urls := make([]string, len(seeds))
+	for i, s := range seeds {
+		urls[i] = s.URL
+	}
+	return scope.SeedValues(urls, func(i int) float64 { return seeds[i].Value })
 }

@@ -14,7 +14,7 @@ func Rules(s *job.Settings, seeds []string) scope.Rules {
 	return scope.Rules{
 		Kind: s.Scope, MaxHops: s.MaxHops, ExtraHops: s.ExtraHops, Include: s.Include,
 		Exclude: s.Exclude, ExcludeFrom: s.ExcludeFrom, Sets: s.ExcludeSets, Requisites: s.PageRequisites,
-		Seeds: seeds,
+		Seeds: seeds, Value: scope.ValueRules{Rules: s.ValueRules},
 	}
 }
 

@@ -13,8 +13,9 @@ import (
 	"salvor/crawler/scope"
 )
 
-// SpecVersion is the newest form of a Spec that this program knows.
-const SpecVersion = 1
+// SpecVersion is the newest form of a Spec that this program knows. Form 2 has
+// value rules: a node that does not know them would fetch in another order.
+const SpecVersion = 2
 
 const (
 	// MaxSpec is how long a Spec may be, in bytes of JSON: it travels through the
@@ -39,6 +40,21 @@ type Spec struct {
 	// Rescanned is the version of the scope by which the links of all stored
 	// pages were judged last; 0 that was never needed.
 	Rescanned uint32 `json:"rescanned,omitempty"`
+	// Values are value rules given while the crawl runs, in the place of those of
+	// the settings; nil: those of the settings hold.
+	Values     *Values           `json:"values,omitempty"`
+	SeedValues []scope.SeedValue `json:"seed_values,omitempty"` // of seeds that have one
+	// Valued is the version of the scope that brought the value rules in force, 0
+	// if the crawl began with them; Ranked is the version by which all that was
+	// queued before was put into its place.
+	Valued uint32 `json:"valued,omitempty"`
+	Ranked uint32 `json:"ranked,omitempty"`
+}
+
+// Values are value rules, and the recipe that the last of them come from.
+type Values struct {
+	Rules  []scope.ValueRule `json:"rules"`
+	Recipe string            `json:"recipe,omitempty"`
 }
 
 // Move is a seed's redirect to where the other seeds do not reach.
@@ -55,6 +71,31 @@ type Move struct {
 // judged last, so that some were left outside that belong now.
 func (x *Spec) Unjudged() bool {
 	return slices.ContainsFunc(x.Moves, func(m Move) bool { return m.Widens && m.Scope > x.Rescanned })
+}
+
+// Unranked reports whether value rules changed since what is queued was put into
+// its place last.
+func (x *Spec) Unranked() bool { return x.Valued > x.Ranked }
+
+// ValuesInForce are the value rules without those of seeds.
+func (x *Spec) ValuesInForce() Values {
+	if x.Values != nil {
+		return *x.Values
+	}
+	return Values{Rules: x.Settings.ValueRules, Recipe: x.Settings.ValueRecipe}
+}
+
+// ValueRules are all value rules in force.
+func (x *Spec) ValueRules() scope.ValueRules {
+	return scope.ValueRules{Rules: x.ValuesInForce().Rules, Seeds: x.SeedValues}
+}
+
+// form is the oldest form that says all that the Spec does.
+func (x *Spec) form() int {
+	if r := x.ValueRules(); x.Values != nil || !r.None() {
+		return max(x.Version, 2)
+	}
+	return max(x.Version, 1)
 }
 
 // OnlyMoves refuses a change of a crawl that is more than a seed's redirect makes
@@ -90,7 +131,7 @@ func OnlyMoves(now, next api.Crawl) error {
 // NewSpec makes the Spec of a new crawl. Seeds are canonical URLs. Of a long
 // list only what the scope needs is kept: the queue has them all.
 func NewSpec(s job.Settings, seeds []string) (Spec, error) {
-	x := Spec{Version: SpecVersion, Settings: s, Seeds: slices.Clone(seeds), Named: len(seeds)}
+	x := Spec{Version: 1, Settings: s, Seeds: slices.Clone(seeds), Named: len(seeds)}
 	if size(seeds) > wholeSeeds {
 		roots, err := scope.Roots(s.Scope, seeds)
 		if err != nil {
@@ -111,6 +152,7 @@ func size(texts []string) (n int) {
 
 // Encode is the JSON of a Spec. One of more than MaxSpec is Invalid.
 func (x Spec) Encode() ([]byte, error) {
+	x.Version = x.form()
 	b, err := json.Marshal(x)
 	if err != nil {
 		return nil, fmt.Errorf("write settings: %w", err)
@@ -119,12 +161,26 @@ func (x Spec) Encode() ([]byte, error) {
 		return b, nil
 	}
 	seeds, rules := size(x.Seeds), size(x.Settings.Include)+size(x.Settings.Exclude)+size(x.Settings.ExcludeFrom)+size(x.Excludes)
+	values := x.valueSize()
 	e := salvor.Errorf(salvor.Invalid, "the settings of a cluster's crawl may have %d KB, these have %d: %d KB for %d places of scope %q, %d KB for patterns",
 		MaxSpec>>10, len(b)>>10, seeds>>10, len(x.Seeds), x.Settings.Scope, rules>>10)
+	if values > max(rules, seeds) {
+		return nil, e.WithHint("%d KB are value rules: write fewer, with a pattern for many URLs, or give a value to seeds of fewer directories", values>>10)
+	}
 	if rules > seeds {
 		return nil, e.WithHint("write fewer or shorter patterns: one with alternatives, such as /(login|search|tag)/, does for many")
 	}
 	return nil, e.WithHint("split the seeds into several crawls, or choose a wider scope: --scope domain needs one place a domain, --scope any none")
+}
+
+func (x *Spec) valueSize() (n int) {
+	for _, r := range x.ValuesInForce().Rules {
+		n += len(r.Text) + len(r.From) + 24
+	}
+	for _, s := range x.SeedValues {
+		n += size(s.Seeds)
+	}
+	return n
 }
 
 // ParseSpec reads the Settings of a cluster's crawl. One of a newer version is
@@ -171,7 +227,7 @@ func (x *Spec) AllSeeds() []string {
 // Rules are the rules in force.
 func (x *Spec) Rules() scope.Rules {
 	r := Rules(&x.Settings, x.AllSeeds())
-	r.Live = x.Excludes
+	r.Live, r.Value = x.Excludes, x.ValueRules()
 	return r
 }
 

@@ -137,7 +137,7 @@ func TestRootsSpanTheSame(t *testing.T) {
 
 func TestParseSpec(t *testing.T) {
 	for in, class := range map[string]salvor.ErrorClass{
-		"": salvor.Invalid, "{}": salvor.Invalid, `{"version":2}`: salvor.TooNew, `{"version":1,"seeds":7}`: salvor.Invalid,
+		"": salvor.Invalid, "{}": salvor.Invalid, `{"version":3}`: salvor.TooNew, `{"version":1,"seeds":7}`: salvor.Invalid,
 		`{"version":9,"seeds":7}`: salvor.TooNew, `{"version":-1}`: salvor.Invalid,
 	} {
 		if _, err := ParseSpec([]byte(in)); salvor.ClassOf(err) != class {

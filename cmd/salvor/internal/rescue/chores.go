@@ -15,6 +15,7 @@ type chore uint8
 
 const (
 	sweeping    chore = iota // settle what is queued and falls out
+	ranking                  // put what is queued in the place of its value
 	readmitting              // queue what was excluded and belongs again
 	rescanning               // judge the links of all stored pages
 	numChores
@@ -22,7 +23,7 @@ const (
 )
 
 // phaseOf is what the operator is told meanwhile.
-var phaseOf = [numChores]progress.Phase{sweeping: progress.Sweeping, readmitting: progress.Sweeping, rescanning: progress.Rescanning}
+var phaseOf = [numChores]progress.Phase{sweeping: progress.Sweeping, ranking: progress.Sweeping, readmitting: progress.Sweeping, rescanning: progress.Rescanning}
 
 // chores are those asked for; one goroutine does them, one at a time. A chore
 // that is asked for twice before it began is done once.
@@ -87,7 +88,7 @@ func (r *rescue) askChores() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m := &r.memory
-	for x, due := range [numChores]bool{sweeping: m.Narrowed, readmitting: m.Loosened || m.Widened, rescanning: m.Widened} {
+	for x, due := range [numChores]bool{sweeping: m.Narrowed, ranking: m.Unranked, readmitting: m.Loosened || m.Widened, rescanning: m.Widened} {
 		if due {
 			r.chores.ask(chore(x))
 		}
@@ -102,7 +103,7 @@ func (r *rescue) doChores(ctx context.Context, swept chan<- struct{}) error {
 	var once sync.Once
 	ready := func() { once.Do(func() { close(swept) }) }
 	defer ready()
-	do := [numChores]func(context.Context) error{sweeping: r.sweep, readmitting: r.readmit, rescanning: r.rescan}
+	do := [numChores]func(context.Context) error{sweeping: r.sweep, ranking: r.rank, readmitting: r.readmit, rescanning: r.rescan}
 	for ctx.Err() == nil {
 		x, ok := r.chores.begin()
 		if x != sweeping {

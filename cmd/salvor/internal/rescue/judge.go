@@ -12,6 +12,7 @@ import (
 	"salvor"
 	"salvor/api"
 	"salvor/cmd/salvor/internal/control"
+	"salvor/cmd/salvor/internal/job"
 	"salvor/cmd/salvor/internal/outfit"
 	"salvor/cmd/salvor/internal/progress"
 	"salvor/crawler/scope"
@@ -19,7 +20,9 @@ import (
 
 // givenRules are what the operator asked for with flags and seeds.
 func (r *rescue) givenRules() scope.Rules {
-	return outfit.Rules(&r.job.Settings, urlsOf(r.job.Seeds))
+	rules := outfit.Rules(&r.job.Settings, urlsOf(r.job.Seeds))
+	rules.Value.Seeds = job.SeedValues(r.job.Seeds)
+	return rules
 }
 
 // scopeRules are the rules in force: those, every target of a seed's redirect,
@@ -54,7 +57,22 @@ func (r *rescue) compile() error {
 // addresses count: what was refused for its address is judged anew when more
 // are permitted.
 func (r *rescue) scopePrint() string {
-	b, err := json.Marshal([]any{r.givenRules(), r.job.Settings.AllowNet, r.job.Settings.Robots})
+	rules := r.givenRules()
+	rules.Value = scope.ValueRules{} // they let nothing in and keep nothing out
+	return printOf([]any{rules, r.job.Settings.AllowNet, r.job.Settings.Robots})
+}
+
+// valuePrint tells whether two runs were asked to value alike; "" by no rules.
+func (r *rescue) valuePrint() string {
+	v := r.givenRules().Value
+	if v.None() {
+		return ""
+	}
+	return printOf(v)
+}
+
+func printOf(v any) string {
+	b, err := json.Marshal(v)
 	if err != nil {
 		return "" // plain strings and numbers always marshal
 	}

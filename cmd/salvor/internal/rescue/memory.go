@@ -21,6 +21,8 @@ type memory struct {
 	Narrowed bool     `json:"narrowed,omitempty"` // what is queued may not belong any more
 	Loosened bool     `json:"loosened,omitempty"` // what was excluded may belong again
 	Widened  bool     `json:"widened,omitempty"`  // links that were left outside may belong now
+	Values   string   `json:"values,omitempty"`   // fingerprint of the value rules in force
+	Unranked bool     `json:"unranked,omitempty"` // what is queued may not be in the place of its value
 	Judged   int      `json:"judged,omitempty"`   // moves of seeds that the last rescan knew
 	Rated    []string `json:"rated,omitempty"`    // hosts that DIR/control/rate gave a ceiling of their own
 	Runs     []span   `json:"runs"`               // of the archive, this one last

@@ -198,11 +198,13 @@ func (r *rescue) adopt(ctx context.Context, found, want api.Crawl, live bool) er
 		r.memory.Widened = r.memory.Widened || other
 		r.memory.Narrowed = r.memory.Narrowed || other
 	}
+	values := r.valuePrint()
+	r.memory.Unranked = r.memory.Scope != "" && (r.memory.Unranked || values != r.memory.Values)
 	r.crawl = want
 	if err := r.node.SetCrawl(ctx, want); err != nil {
 		return err
 	}
-	r.memory.Scope = print
+	r.memory.Scope, r.memory.Values = print, values
 	return r.memory.save(r.job.Dir)
 }
 

@@ -84,7 +84,7 @@ func (r *rescue) discover(ctx context.Context, offers []api.Offer) (queued int64
 func judgeAgain(s *scope.Scope, offers []api.Offer) (out []api.Offer) {
 	for _, o := range offers {
 		d := s.Recheck(o.Item)
-		o.Excluded = ""
+		o.Band, o.Excluded = s.Rank(o.Item).Band, ""
 		if !d.In {
 			o.Excluded = d.Rule
 		}

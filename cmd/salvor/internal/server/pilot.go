@@ -25,8 +25,9 @@ func (n *node) openPilot(context.Context) error {
 	client := n.httpClient()
 	n.pilot = pilot.New(pilot.Config{
 		Groups: groups, Leads: n.leads, Logger: n.log, Outlooks: n.outlooks,
-		Nodes: func(ctx context.Context) []api.NodeStatus { return n.cluster(ctx, client, true).Nodes },
-		Steer: func(ctx context.Context, c api.Course) error { return n.steer(ctx, client, c) },
+		Nodes:  func(ctx context.Context) []api.NodeStatus { return n.cluster(ctx, client, true).Nodes },
+		Steer:  func(ctx context.Context, c api.Course) error { return n.steer(ctx, client, c) },
+		Values: worths{}.of,
 	})
 	return nil
 }

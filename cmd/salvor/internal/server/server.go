@@ -129,6 +129,7 @@ func (n *node) start(ctx context.Context) {
 	n.loops.Go(func() { n.members.Run(ctx, n.router, membersEvery, nil) })
 	n.loops.Go(func() { n.noteLoop(ctx) })
 	n.loops.Go(func() { n.stewardLoop(ctx) })
+	n.loops.Go(func() { n.rankLoop(ctx) })
 	n.loops.Go(func() { n.pilot.Run(ctx) })
 	n.loops.Go(func() { n.alertLoop(ctx) })
 	n.loops.Go(func() { n.probeLoop(ctx) })
