@@ -76,7 +76,7 @@ func (a *creating) groups() []optionGroup {
 		{name: "paused", value: truth(&a.paused), noArg: "true", usage: "leave it paused, until salvor crawl resume"},
 		{name: "config", value: filled(&a.config, "name a file"), usage: "read settings from `FILE`: YAML, the long names of these flags; flags given count more"},
 	}}
-	out := []optionGroup{own, a.scopeGroup(), a.limitGroup(), a.mannersGroup(),
+	out := []optionGroup{own, a.scopeGroup(), a.valueGroup(), a.limitGroup(), a.mannersGroup(),
 		without(a.networkGroup(), "bind-address"), without(a.recordGroup(), "name", "spool-max")}
 	for _, g := range out {
 		for i := range g.options {

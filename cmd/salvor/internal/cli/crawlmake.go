@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -91,6 +92,7 @@ func draftOf(p *plan, now time.Time) (api.Crawl, error) {
 	if err != nil {
 		return c, err
 	}
+	spec.SeedValues = job.SeedValues(p.seeds)
 	return c, spec.Apply(&c)
 }
 
@@ -125,6 +127,9 @@ func sameCrawl(there, want api.Crawl) error {
 	diff := differences(a, b)
 	if !slices.Equal(old.Seeds, next.Seeds) || old.Named != next.Named {
 		diff = append(diff, "other seeds")
+	}
+	if !reflect.DeepEqual(old.SeedValues, next.SeedValues) {
+		diff = append(diff, "other values of seeds")
 	}
 	if len(diff) == 0 {
 		return nil

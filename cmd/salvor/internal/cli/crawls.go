@@ -19,7 +19,8 @@ func (w *world) crawlCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "crawl", Short: "Make, watch and steer the crawls of a cluster", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	cmd.AddCommand(w.crawlCreateCommand(), w.crawlListCommand(), w.crawlShowCommand(),
-		w.crawlStateCommand(pausing), w.crawlStateCommand(resuming), w.crawlStateCommand(cancelling), w.crawlEditCommand(), w.crawlReportCommand(), w.crawlAddressCommand())
+		w.crawlStateCommand(pausing), w.crawlStateCommand(resuming), w.crawlStateCommand(cancelling), w.crawlEditCommand(),
+		w.crawlValueCommand(), w.crawlReportCommand(), w.crawlAddressCommand())
 	return cmd
 }
 

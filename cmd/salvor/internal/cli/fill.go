@@ -19,7 +19,7 @@ var excludeSets = []string{"global", "forum", "wiki", "calendar"}
 
 // fill reads the files that the flags name and completes the settings.
 func (w *world) fill(a *asked) error {
-	for _, step := range []func(*asked) error{w.fillRules, w.fillHeaders, w.fillCookies, w.fillProxy} {
+	for _, step := range []func(*asked) error{w.fillRules, w.fillValues, w.fillHeaders, w.fillCookies, w.fillProxy} {
 		if err := step(a); err != nil {
 			return err
 		}
@@ -174,8 +174,8 @@ func readFile[T any](w *world, path string, parse func(io.Reader, string) ([]T, 
 // seeds are those of the command line and of the files it names.
 func (w *world) seeds(a *asked, now time.Time) ([]job.Seed, error) {
 	var out []job.Seed
-	add := func(href, given, source string) {
-		s := job.Seed{URL: href, Source: source, Added: now.UTC().Truncate(time.Second), New: true}
+	add := func(href, given, source string, value float64) {
+		s := job.Seed{URL: href, Source: source, Added: now.UTC().Truncate(time.Second), Value: value, New: true}
 		if given != href {
 			s.Given = given
 		}
@@ -186,7 +186,7 @@ func (w *world) seeds(a *asked, now time.Time) ([]job.Seed, error) {
 		if err != nil {
 			return nil, err
 		}
-		add(href, raw, "command line")
+		add(href, raw, "command line", 0)
 	}
 	for _, path := range a.seedFiles {
 		found, err := readFile(w, path, func(r io.Reader, name string) ([]input.Seed, error) {
@@ -199,7 +199,7 @@ func (w *world) seeds(a *asked, now time.Time) ([]job.Seed, error) {
 			return nil, err
 		}
 		for _, s := range found {
-			add(s.URL, s.Given, s.Source)
+			add(s.URL, s.Given, s.Source, s.Value)
 		}
 	}
 	return out, nil

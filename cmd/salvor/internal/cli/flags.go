@@ -22,6 +22,7 @@ type asked struct {
 	excludeFrom []string
 	gone        []goneFile
 	excludeSets []string
+	valueFiles  []string
 	noSets      bool
 	cookies     string
 	headers     []string
@@ -69,7 +70,7 @@ func carry[T any](at func(*job.Settings) *T) func(dst, src *job.Settings) {
 func (a *asked) scopeGroup() optionGroup {
 	s := &a.settings
 	return optionGroup{"What to save", []option{
-		{name: "seeds", short: "i", value: many(&a.seedFiles, any1), usage: "more seeds from `FILE`, one a line, # begins a comment; - is standard input (repeatable)"},
+		{name: "seeds", short: "i", value: many(&a.seedFiles, any1), usage: "more seeds from `FILE`, one a line, # begins a comment; value=5 after one makes its directory worth 5 (docs/value.md); - is standard input (repeatable)"},
 		{name: "scope", value: choice(&s.Scope, "page", "prefix", "host", "domain", "any"), carry: carry(func(s *job.Settings) *string { return &s.Scope }),
 			usage: "`KIND`: page, prefix, host, domain or any. Default host: scheme, default port and a leading www. do not matter. any wants a limit"},
 		{name: "max-hops", short: "l", value: hops(&s.MaxHops), carry: carry(func(s *job.Settings) *int { return &s.MaxHops }),
@@ -95,7 +96,7 @@ func (a *asked) scopeGroup() optionGroup {
 
 // groups are all flags of save, in the order of the help.
 func (a *asked) groups() []optionGroup {
-	return []optionGroup{a.archiveGroup(), a.scopeGroup(), a.limitGroup(), a.mannersGroup(), a.networkGroup(), a.recordGroup(), a.outputGroup()}
+	return []optionGroup{a.archiveGroup(), a.scopeGroup(), a.valueGroup(), a.limitGroup(), a.mannersGroup(), a.networkGroup(), a.recordGroup(), a.outputGroup()}
 }
 
 func (a *asked) archiveGroup() optionGroup {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"salvor/cmd/salvor/internal/job"
+	"salvor/crawler/scope"
 )
 
 // TestSettingsAsFlags: a report names settings as the command line does, all of
@@ -19,6 +20,7 @@ func TestSettingsAsFlags(t *testing.T) {
 	s.HeaderNames, s.BindAddress, s.Proxy, s.AllowNet = []string{"X-Key"}, netip.MustParseAddr("::1"), "http://p:1", []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	s.Operator, s.Description, s.Contact, s.WARCHeaders = "o", "d", "c", [][2]string{{"a", "b"}}
 	s.Store, s.Mirror, s.Copies = "s3://a/b", "s3://c/d", 2
+	s.ValueRules, s.ValueFiles, s.ValueRecipe = []scope.ValueRule{{Text: "/a/ 2"}, {Text: "/b/ 2", From: "f:1"}}, []string{"f"}, "text-first"
 	s.Secrets = job.Secrets{
 		Headers: []job.Header{{Name: "X-Key", Value: "s3cret"}}, Cookies: []job.Cookie{{Name: "n", Value: "s3cret"}},
 		ProxyUser: "s3cret", ProxyPass: "s3cret", CookiesFile: "s3cret",
@@ -49,7 +51,7 @@ func TestSettingsAsFlags(t *testing.T) {
 			t.Errorf("--%s is no flag", name)
 		}
 	}
-	for name, want := range map[string]string{"exclude": "e\nf\n", "max-rate": "20 (default)\n", "max-hops": "none\n", "exclude-set": "forum\n", "header": "X-Key: [secret]\n"} {
+	for name, want := range map[string]string{"exclude": "e\nf\n", "value-rule": "/a/ 2\n", "max-rate": "20 (default)\n", "max-hops": "none\n", "exclude-set": "forum\n", "header": "X-Key: [secret]\n"} {
 		if !strings.HasPrefix(got[name], want) {
 			t.Errorf("--%s: %q, want %q", name, got[name], want)
 		}

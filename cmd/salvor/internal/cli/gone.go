@@ -68,6 +68,12 @@ func (a *asked) stored(g goneFile, m *remembered) string {
 		}
 		a.keep(g.flag)
 		return countedIf(len(s.ExcludeFrom), "rule")
+	case "value-rules":
+		if !slices.Equal(s.ValueFiles, a.valueFiles) {
+			return ""
+		}
+		a.keep("value-rule", "value-rules", "value-recipe")
+		return countedIf(len(s.ValueRules), "value rule")
 	case "cookies":
 		if s.Secrets.CookiesFile != g.path {
 			return ""
@@ -92,8 +98,8 @@ func countedIf(n int, noun string) string {
 }
 
 // keep leaves a setting as the archive has it.
-func (a *asked) keep(flag string) {
-	a.changed = slices.DeleteFunc(a.changed, func(name string) bool { return name == flag })
+func (a *asked) keep(flags ...string) {
+	a.changed = slices.DeleteFunc(a.changed, func(name string) bool { return slices.Contains(flags, name) })
 }
 
 // seedsOf are the seeds that a file gave.

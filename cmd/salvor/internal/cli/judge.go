@@ -54,6 +54,7 @@ func newJudge(s *job.Settings, seeds []job.Seed, moved, live []string) (*judge, 
 	rules := scope.Rules{
 		Kind: s.Scope, MaxHops: s.MaxHops, ExtraHops: s.ExtraHops, Include: s.Include,
 		Exclude: s.Exclude, ExcludeFrom: s.ExcludeFrom, Live: live, Sets: s.ExcludeSets, Requisites: s.PageRequisites,
+		Value: scope.ValueRules{Rules: s.ValueRules},
 	}
 	for _, x := range seeds {
 		rules.Seeds = append(rules.Seeds, x.URL)

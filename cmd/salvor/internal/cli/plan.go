@@ -162,18 +162,22 @@ func (p *plan) resume(a *asked, m *remembered, seeds []job.Seed) {
 	}
 }
 
-// distinct appends the seeds that are not there yet.
+// distinct appends the seeds that are not there yet. One that is there takes a
+// value that is given now.
 func distinct(have, more []job.Seed) []job.Seed {
 	out := slices.Clone(have)
-	seen := make(map[string]bool, len(have)+len(more))
+	at := make(map[string]int, len(have)+len(more))
 	for i := range out {
 		out[i].New = false
-		seen[out[i].URL] = true
+		at[out[i].URL] = i
 	}
 	for _, s := range more {
-		if !seen[s.URL] {
-			seen[s.URL] = true
+		i, ok := at[s.URL]
+		if !ok {
+			at[s.URL] = len(out)
 			out = append(out, s)
+		} else if s.Value != 0 {
+			out[i].Value = s.Value
 		}
 	}
 	return out

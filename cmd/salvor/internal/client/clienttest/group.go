@@ -246,6 +246,19 @@ func (g *Group) Hosts(_ context.Context, id salvor.CrawlID, limit int) ([]api.Ho
 	return l.Hosts, err
 }
 
+// Lookup implements api.View: what was offered is queued.
+func (g *Group) Lookup(_ context.Context, id salvor.CrawlID, _ string, k salvor.Key) (api.Known, error) {
+	if err := g.lock(); err != nil {
+		return api.Known{}, err
+	}
+	defer g.mu.Unlock()
+	o, ok := g.known[id][k]
+	if !ok {
+		return api.Known{}, salvor.Errorf(salvor.NotFound, "crawl %d does not know it", id)
+	}
+	return api.Known{Item: o.Item}, nil
+}
+
 // Types implements api.View.
 func (g *Group) Types(_ context.Context, id salvor.CrawlID) (map[string]api.Count, error) {
 	l, err := g.look(id)
