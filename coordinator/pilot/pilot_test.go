@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"salvor"
 	"salvor/api"
 	"salvor/coordinator/plan"
@@ -290,5 +292,30 @@ func TestCut(t *testing.T) {
 		if !slices.EqualFunc(got, want, func(a, b plan.Point) bool { return a.At == b.At && math.Abs(a.P-b.P) < 1e-9 }) {
 			t.Errorf("at %v: %+v, want %+v", at, got, want)
 		}
+	}
+}
+
+// TestValuesOfACrawl: its rules say what a band is worth, and what the first pages
+// of a host are; who asks is told by which rule.
+func TestValuesOfACrawl(t *testing.T) {
+	v := Values{
+		Band:  func(b salvor.Band) float64 { return map[salvor.Band]float64{0x33: 10, 0x40: 1}[b] },
+		First: []First{{500, 2}},
+		Rules: func(b salvor.Band) []string { return map[salvor.Band][]string{0x33: {"/t0/ 10"}}[b] },
+	}
+	h := host("a.example", 1000, 1)
+	h.Bands = []api.BandCount{{Band: 0x33, Queued: 300}, {Band: 0x40, Queued: 700}}
+	h.Totals.Outcomes[salvor.Saved] = 400
+	want := []plan.Tier{{Value: 20, Left: 100}, {Value: 10, Left: 200}, {Value: 1, Left: 700}}
+	if d := cmp.Diff(want, tiers(v, &h)); d != "" {
+		t.Error(d)
+	}
+	view := []TierView{{Band: 0x33, Queued: 300, Value: 10, Rules: []string{"/t0/ 10"}}, {Band: 0x40, Queued: 700, Value: 1}}
+	if d := cmp.Diff(view, v.view(&h)); d != "" {
+		t.Error(d)
+	}
+	v.First = nil
+	if got := tiers(v, &h); len(got) != 2 || got[0].Value != 10 {
+		t.Errorf("without first pages: %+v", got)
 	}
 }

@@ -62,8 +62,8 @@ func (w *world) planExplainCommand() *cobra.Command {
 	d := new(dialing)
 	cmd := &cobra.Command{
 		Use: "explain [flags] HOST", Short: "Say why a host gets what it gets",
-		Long: `Explain tells of one host what it is worth, what bounds its rate now, and what is
-expected to be saved of it.`,
+		Long: `Explain tells of one host what it is worth, what is queued of each value and by
+which rule, what bounds its rate now, and what is expected to be saved of it.`,
 		Example: "  salvor plan explain forum.example.org", Args: oneName("host", "salvor plan explain HOST"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return w.onCluster(cmd, d, func(ctx context.Context, c *client.Cluster) error {
@@ -107,6 +107,10 @@ type planHostJSON struct {
 	Site     string          `json:"site,omitempty"` // that something is known of
 	Ends     time.Time       `json:"ends,omitzero"`  // its next deadline
 	SafeBy   time.Time       `json:"safe_by,omitzero"`
+	// Times is by how much more the next pages are worth, as the host's first;
+	// Queued is what is queued by value, without that.
+	Times  float64          `json:"times"`
+	Queued []pilot.TierView `json:"queued,omitempty"`
 }
 
 type whatIfJSON struct {
@@ -130,6 +134,7 @@ func coursePlanOf(v pilot.View) coursePlan {
 			Host: h.Host, Crawl: names[h.Crawl], Rate: s.Rate, Budget: in.Rate, Speed: h.Speed, Open: h.Open, Saved: h.Saved,
 			Expected: s.Saved, Why: s.Why, Note: h.Note, Group: h.Group, Tiers: in.Tiers,
 			Site: h.Site, Ends: timeOf(h.Ends), SafeBy: timeOf(h.SafeBy),
+			Times: h.Times, Queued: h.Queued,
 		})
 	}
 	slices.SortStableFunc(out.Hosts, func(a, b planHostJSON) int {
@@ -324,6 +329,14 @@ func (w *world) explainHost(v pilot.View, host string, asJSON bool) error {
 	return err
 }
 
+// ruled names the value rules of a tier, if there are any.
+func ruled(rules []string) string {
+	if len(rules) == 0 {
+		return ""
+	}
+	return ", by " + strings.Join(rules, "; ")
+}
+
 func (h *planHostJSON) explain(b *strings.Builder, v pilot.View) {
 	line := func(label, text string) { fmt.Fprintf(b, "%-9s %s\n", label, progress.Clean(text)) }
 	fmt.Fprintf(b, "%s\n", progress.Clean(h.Host+" of crawl "+h.Crawl))
@@ -337,6 +350,12 @@ func (h *planHostJSON) explain(b *strings.Builder, v pilot.View) {
 	}
 	line("saved", fmt.Sprintf("%s until now; %s of %s open are expected", progress.Count(h.Saved), progress.Count(int64(h.Expected+0.5)), progress.Count(h.Open)))
 	h.tellEnd(line, v.At)
+	for _, t := range h.Queued {
+		line("queued", fmt.Sprintf("%s of %.3g each%s", progress.Count(t.Queued), t.Value, ruled(t.Rules)))
+	}
+	if h.Times > 1 {
+		line("first", fmt.Sprintf("its next pages count %s times, as the first of a host do", quantity(h.Times)))
+	}
 	for _, t := range h.Tiers {
 		line("worth", fmt.Sprintf("%s of %.3g each", progress.Count(int64(t.Left)), t.Value))
 	}
