@@ -25,6 +25,7 @@ type shift struct {
 	anew     bool      // it ends because its settings changed
 	limitsAt time.Time
 	limited  string // a limit that was reached
+	ranked   uint32 // the value rules by which what is leased was chosen
 }
 
 // run is one worker's life. It returns nil when it ended by order and all is
@@ -38,7 +39,7 @@ func (c *crew) run(ctx context.Context) error {
 	defer c.detach(t)
 	working, stop := context.WithCancel(ctx)
 	defer stop()
-	s := &shift{tools: t, ctx: working, stop: stop}
+	s := &shift{tools: t, ctx: working, stop: stop, ranked: t.spec.Ranked}
 	c.attach(t)
 	ended := make(chan error, 1)
 	go func() { ended <- t.worker.Run(working) }()
@@ -77,6 +78,10 @@ func (s *shift) obey() {
 	s.client.SetPerOrigin(spec.Settings.PerOrigin)
 	s.worker.SetScope(rules, crawl.Scope)
 	s.known.Set(spec.LastKnown())
+	if spec.Ranked > s.ranked { // what is worth most now may be elsewhere in the queue
+		s.ranked = spec.Ranked
+		s.worker.Rest()
+	}
 	if !s.anew && !sameOutfit(s.spec, spec) {
 		s.anew = true
 		s.drain()

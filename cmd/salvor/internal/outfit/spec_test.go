@@ -237,3 +237,55 @@ func TestOnlyMoves(t *testing.T) {
 		}
 	}
 }
+
+// TestSpecOfValues: value rules given while a crawl runs take the place of those it
+// began with, and no node that does not know them works by the Spec.
+func TestSpecOfValues(t *testing.T) {
+	s := settingsOf("host")
+	x, err := NewSpec(s, []string{"http://a.test/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	version := func() int {
+		b, err := x.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var head struct{ Version int }
+		if err := json.Unmarshal(b, &head); err != nil {
+			t.Fatal(err)
+		}
+		return head.Version
+	}
+	if v := version(); v != 1 || x.Unranked() {
+		t.Errorf("without rules it is of version %d", v)
+	}
+	x.Settings.ValueRules = []scope.ValueRule{{Text: "/t0/ 10"}}
+	if v := version(); v != 2 {
+		t.Errorf("with rules it is of version %d", v)
+	}
+	if r := x.Rules().Value.Rules; len(r) != 1 || r[0].Text != "/t0/ 10" {
+		t.Errorf("%v", r)
+	}
+	x.Values, x.Valued = &Values{}, 3
+	if v := version(); v != 2 || !x.Unranked() || len(x.Rules().Value.Rules) != 0 {
+		t.Errorf("with none that are given live: version %d, %+v", v, x.Rules().Value)
+	}
+	if x.Ranked = 3; x.Unranked() {
+		t.Error("it was ranked")
+	}
+	x.SeedValues = []scope.SeedValue{{Value: 5, Seeds: []string{"http://a.test/"}}}
+	c, err := x.Compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := c.Rank(salvor.Item{URL: "http://a.test/x", Class: salvor.ClassPage}); w.Value != 5 {
+		t.Errorf("%+v", w)
+	}
+	for range 4000 {
+		x.SeedValues[0].Seeds = append(x.SeedValues[0].Seeds, "http://long.example/a/b/c/")
+	}
+	if _, err := x.Encode(); salvor.ClassOf(err) != salvor.Invalid || !strings.Contains(salvor.HintOf(err), "value") {
+		t.Errorf("%v (%s)", err, salvor.HintOf(err))
+	}
+}
