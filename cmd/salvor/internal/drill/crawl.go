@@ -54,7 +54,7 @@ func settings(connections int) job.Settings {
 }
 
 // newRescue makes the crawl and lets it run, without anything to fetch yet.
-func newRescue(ctx context.Context, c *client.Cluster, s *Scenario, set *platform.Set, connections int) (*rescue, error) {
+func newRescue(ctx context.Context, c *client.Cluster, s *Scenario, set *platform.Set, with job.Settings) (*rescue, error) {
 	r := &rescue{c: c}
 	var seeds []string
 	for i, x := range set.Sites {
@@ -62,7 +62,7 @@ func newRescue(ctx context.Context, c *client.Cluster, s *Scenario, set *platfor
 		seeds = append(seeds, x.URL)
 	}
 	var err error
-	if r.spec, err = outfit.NewSpec(settings(connections), seeds); err != nil {
+	if r.spec, err = outfit.NewSpec(with, seeds); err != nil {
 		return nil, err
 	}
 	draft := api.Crawl{Name: crawlName, State: salvor.CrawlRunning, Canon: canon.Version, Scope: 1, Created: time.Now().UnixMilli()}

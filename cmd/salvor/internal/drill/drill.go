@@ -129,7 +129,7 @@ func (d *drill) run(ctx context.Context, connections int) (res Result, err error
 		return res, err
 	}
 	defer d.c.kill()
-	r, err := newRescue(ctx, d.c.Cluster, &d.s, d.set, connections)
+	r, err := newRescue(ctx, d.c.Cluster, &d.s, d.set, d.settings(connections))
 	if err != nil {
 		return res, err
 	}

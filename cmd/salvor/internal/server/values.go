@@ -1,6 +1,9 @@
 package server
 
 import (
+	"encoding/json"
+	"reflect"
+
 	"salvor"
 	"salvor/api"
 	"salvor/cmd/salvor/internal/outfit"
@@ -31,6 +34,19 @@ func (w worths) of(c api.Crawl) pilot.Values {
 	}
 	w[c.ID] = worth{c.Version, v}
 	return v
+}
+
+// changeOf is what the audit log says of a change of a crawl: other value rules
+// are told by themselves.
+func changeOf(before, after api.Crawl) (what string, change []byte) {
+	a, errA := outfit.ParseSpec(before.Settings)
+	b, errB := outfit.ParseSpec(after.Settings)
+	if errA == nil && errB == nil && !reflect.DeepEqual(a.ValuesInForce(), b.ValuesInForce()) {
+		if change, err := json.Marshal(b.ValuesInForce()); err == nil {
+			return "crawl.value", change
+		}
+	}
+	return "crawl.changed", after.Settings
 }
 
 // valuesOf are value rules as the pilot takes them.

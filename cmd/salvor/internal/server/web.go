@@ -266,17 +266,18 @@ func (c checked) SetCrawl(ctx context.Context, next api.Crawl) error {
 			return err
 		}
 	}
-	was := salvor.CrawlState(0)
+	var was api.Crawl
 	if now, err := c.group.Crawl(ctx, next.ID); err == nil {
-		was = now.State
+		was = now
 	}
 	err := c.group.SetCrawl(ctx, next)
 	switch {
 	case err != nil:
-	case next.State != was:
+	case next.State != was.State:
 		c.n.note(ctx, "crawl."+next.State.String(), next.Name, nil)
 	default:
-		c.n.note(ctx, "crawl.changed", next.Name, next.Settings)
+		what, change := changeOf(was, next)
+		c.n.note(ctx, what, next.Name, change)
 	}
 	return err
 }
