@@ -61,6 +61,9 @@ func (v *preview) text() string {
 	}
 	line("scope", "%s, max-hops %s, extra-hops %d, requisites %v", s.Scope, hopsText(s.MaxHops), s.ExtraHops, s.PageRequisites)
 	line("excludes", "%s, sets: %s", progress.Counted(int64(len(s.Exclude)+len(s.ExcludeFrom)), "rule"), firstOf(strings.Join(s.ExcludeSets, ", "), "none"))
+	if n := len(s.ValueRules); n > 0 {
+		line("first", "%s", progress.Counted(int64(n), "value rule"))
+	}
 	if t := ordersText(v.orders); t != "" {
 		line("control", "%s", t)
 	}
