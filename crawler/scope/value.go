@@ -108,7 +108,7 @@ func (t *Tiers) requisites() {
 	}
 	for b, x := range maps.Clone(t.exact) {
 		if _, ok := t.exact[b-1]; !ok {
-			t.exact[b-1] = tier{value: x.value}
+			t.exact[b-1] = x
 		}
 	}
 }
@@ -143,7 +143,7 @@ func (t *Tiers) BandValue(b salvor.Band) float64 {
 	return math.Exp2((float64(salvor.BandPage) - float64(b)) / steps)
 }
 
-// BandRules are the rules whose pages lie in a band.
+// BandRules are the rules whose pages, or what these need, lie in a band.
 func (t *Tiers) BandRules(b salvor.Band) []string { return t.exact[b].rules }
 
 // What its class makes of a URL's value: a seed and a sitemap lead to others, a

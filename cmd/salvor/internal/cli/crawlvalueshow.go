@@ -134,7 +134,7 @@ func (v *valuesJSON) text() string {
 
 // byRules says why a band is worth what it is.
 func byRules(rules []string) string {
-	return cmp.Or(strings.Join(rules, "; "), "no rule: nearness, and what pages need")
+	return cmp.Or(strings.Join(rules, "; "), "seeds and sitemaps, what pages need, or by distance")
 }
 
 func quantity(v float64) string { return fmt.Sprintf("%.3g", v) }
