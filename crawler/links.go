@@ -25,10 +25,11 @@ type outlink struct {
 // offered; what a rule excludes is, so that it is counted and listed.
 func (h *harvest) add(w *Worker, parent scope.Parent, l extract.Link) {
 	key := salvor.ItemKey(w.c.Crawl.HashKey, "", l.URL.Href, nil)
-	if best, ok := bestOf(parent, l.Kind); ok && w.sender.knows(key, best) {
+	rules := w.rules.Load()
+	if best, ok := bestOf(rules.Scope, parent, l.Kind); ok && w.sender.knows(key, best) {
 		return
 	}
-	d := w.rules.Load().Decide(parent, l.Kind, l.URL)
+	d := rules.Decide(parent, l.Kind, l.URL)
 	if !d.In && !d.Record {
 		return
 	}
@@ -41,16 +42,20 @@ func (h *harvest) add(w *Worker, parent scope.Parent, l extract.Link) {
 
 // bestOf is the most that the scope could make of a link: the shortest way and
 // the best class. What was accepted with that much before needs no judgement,
-// and most links of a site are such.
-func bestOf(p scope.Parent, k extract.Kind) (sent, bool) {
-	switch k {
-	case extract.Page:
-		return sent{links: p.Hop.Links + 1, class: salvor.ClassPage}, true
-	case extract.Requisite:
-		return sent{links: p.Hop.Links, embeds: p.Hop.Embeds + 1, class: salvor.ClassRequisite}, true
+// and most links of a site are such. What a page needs may be worth more to it than
+// to the pages before, where values say so: that is judged each time.
+func bestOf(s *scope.Scope, p scope.Parent, k extract.Kind) (sent, bool) {
+	switch {
+	case k == extract.Page:
+		return sent{links: p.Hop.Links + 1, class: salvor.ClassPage, band: anyBand}, true
+	case k == extract.Requisite && !s.Tiers().Valued():
+		return sent{links: p.Hop.Links, embeds: p.Hop.Embeds + 1, class: salvor.ClassRequisite, band: anyBand}, true
 	}
 	return sent{}, false
 }
+
+// anyBand is no better than any other.
+const anyBand = salvor.Band(0xff)
 
 // item is the item of a URL that was judged.
 func (w *Worker) item(u canon.URL, d scope.Decision, via string) salvor.Item {

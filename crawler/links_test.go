@@ -72,16 +72,62 @@ func TestBestOf(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	urls := []string{"http://a.test/x", "http://b.test/x", "http://a.test/dir/y"}
 	for range 2000 {
-		s := testScope(t, scope.Rules{Kind: []string{"page", "prefix", "host", "any"}[rng.IntN(4)], MaxHops: rng.IntN(4) - 1, ExtraHops: rng.IntN(3), Requisites: rng.IntN(2) == 0})
+		r := scope.Rules{Kind: []string{"page", "prefix", "host", "any"}[rng.IntN(4)], MaxHops: rng.IntN(4) - 1, ExtraHops: rng.IntN(3), Requisites: rng.IntN(2) == 0}
+		if rng.IntN(2) == 0 {
+			r.Value.Rules = []scope.ValueRule{{Text: "host:b.test 7"}, {Text: "/dir/ 3"}}
+		}
+		s := testScope(t, r)
 		p := scope.Parent{
 			URL: testURL(t, urls[rng.IntN(3)]), Class: salvor.Class(rng.IntN(5)),
 			Hop: salvor.Hop{Links: uint16(rng.IntN(4)), Embeds: uint8(rng.IntN(6)), Extra: uint8(rng.IntN(3))},
 		}
 		for kind := range extract.NumKinds {
-			best, ok := bestOf(p, kind)
-			if d := s.Decide(p, kind, testURL(t, urls[rng.IntN(3)])); ok && d.In && !best.covers(sentAs(d.Hop, d.Class)) {
+			best, ok := bestOf(s, p, kind)
+			u := testURL(t, urls[rng.IntN(3)])
+			d := s.Decide(p, kind, u)
+			if !ok || !d.In {
+				continue
+			}
+			// Another page as near to a seed could have put it no earlier.
+			q := scope.Parent{URL: testURL(t, urls[rng.IntN(3)]), Class: p.Class, Hop: p.Hop}
+			if e := s.Decide(q, kind, u); e.In && e.Hop == d.Hop {
+				best.band = e.Band
+			} else {
+				best.band = d.Band
+			}
+			if !best.covers(sentAs(&salvor.Item{Hop: d.Hop, Class: d.Class, Band: d.Band})) {
 				t.Fatalf("%v of %+v: %+v is better than %+v", kind, p, d, best)
 			}
+		}
+	}
+}
+
+// TestSharedRequisites: what a page of great value needs is offered as such, though
+// a page of little value needed it before.
+func TestSharedRequisites(t *testing.T) {
+	for _, rules := range [][]scope.ValueRule{nil, {{Text: "/thread/ 10"}}} {
+		w := New(Config{Scope: testScope(t, scope.Rules{MaxHops: scope.NoLimit, Requisites: true, Value: scope.ValueRules{Rules: rules}})})
+		offer := func(page string) (offers []api.Offer) {
+			var h harvest
+			h.add(w, scope.Parent{URL: testURL(t, page), Hop: salvor.Hop{Links: 1}, Class: salvor.ClassPage}, extract.Link{URL: testURL(t, "http://a.test/x.css"), Kind: extract.Requisite})
+			for _, o := range h.offers { // they are sent, and accepted
+				k := sentKey{o.Key, w.rules.Load().version}
+				if !w.sender.known(k, sentAs(&o.Item)) {
+					offers = append(offers, o)
+				}
+				w.sender.remember(k, sentAs(&o.Item))
+			}
+			return offers
+		}
+		first, second := offer("http://a.test/user/"), offer("http://a.test/thread/1")
+		if len(first) != 1 || len(second) != len(rules) {
+			t.Fatalf("rules %v: %d offers, then %d", rules, len(first), len(second))
+		}
+		if rules != nil && second[0].Band >= first[0].Band {
+			t.Errorf("it is offered in %#x, then in %#x", first[0].Band, second[0].Band)
+		}
+		if again := append(offer("http://a.test/user/2"), offer("http://a.test/thread/2")...); len(again) > 0 {
+			t.Errorf("rules %v: it is offered again: %+v", rules, again)
 		}
 	}
 }

@@ -44,13 +44,27 @@ type sent struct {
 	links         uint16
 	embeds, extra uint8
 	class         salvor.Class
+	band          salvor.Band // what a page needs is worth more to some pages than to others
 }
 
-func sentAs(h salvor.Hop, c salvor.Class) sent { return sent{h.Links, h.Embeds, h.Extra, c} }
+func sentAs(it *salvor.Item) sent {
+	return sent{it.Hop.Links, it.Hop.Embeds, it.Hop.Extra, it.Class, it.Band}
+}
 
 func (a sent) hop() salvor.Hop { return salvor.Hop{Links: a.links, Embeds: a.embeds, Extra: a.extra} }
 
-func (a sent) covers(b sent) bool { return !b.hop().Better(a.hop()) && b.class >= a.class }
+func (a sent) covers(b sent) bool {
+	return !b.hop().Better(a.hop()) && b.class >= a.class && b.band >= a.band
+}
+
+// with is the best of two: what the coordinator has once both were accepted.
+func (a sent) with(b sent) sent {
+	if b.hop().Better(a.hop()) {
+		a.links, a.embeds, a.extra = b.links, b.embeds, b.extra
+	}
+	a.class, a.band = min(a.class, b.class), min(a.band, b.band)
+	return a
+}
 
 // parcel is one batch on its way; done is closed when it was acknowledged or
 // given up, then err says which.
@@ -111,7 +125,7 @@ func (s *sender) pack(offers []api.Offer) (n int, full *parcel, waits []*parcel)
 	defer s.mu.Unlock()
 	scope := s.version()
 	for i, o := range offers {
-		k, this := sentKey{o.Key, scope}, sentAs(o.Hop, o.Class)
+		k, this := sentKey{o.Key, scope}, sentAs(&o.Item)
 		if s.known(k, this) {
 			continue
 		}
@@ -147,6 +161,9 @@ func (s *sender) put(k sentKey, this sent, o api.Offer) *parcel {
 		time.AfterFunc(s.delay, func() { s.flush(p) })
 	}
 	s.cur.offers = append(s.cur.offers, o)
+	if was, ok := s.cur.best[o.Key]; ok {
+		this = this.with(was)
+	}
 	s.cur.best[o.Key] = this
 	s.flying[k] = s.cur
 	return s.cur
@@ -191,6 +208,11 @@ func (s *sender) known(k sentKey, this sent) bool {
 }
 
 func (s *sender) remember(k sentKey, v sent) {
+	if was, ok := s.young[k]; ok {
+		v = v.with(was)
+	} else if was, ok := s.old[k]; ok {
+		v = v.with(was)
+	}
 	if len(s.young) >= filterHalf {
 		s.old, s.young = s.young, make(map[sentKey]sent, filterHalf)
 	}
