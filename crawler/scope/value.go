@@ -1,8 +1,10 @@
 package scope
 
 import (
+	"fmt"
 	"maps"
 	"math"
+	"slices"
 
 	"salvor"
 	"salvor/crawler/canon"
@@ -143,8 +145,18 @@ func (t *Tiers) BandValue(b salvor.Band) float64 {
 	return math.Exp2((float64(salvor.BandPage) - float64(b)) / steps)
 }
 
-// BandRules are the rules whose pages, or what these need, lie in a band.
-func (t *Tiers) BandRules(b salvor.Band) []string { return t.exact[b].rules }
+// maxNamed is how many rules of a band are named: a plan tells them for each host.
+const maxNamed = 3
+
+// BandRules are the rules whose pages, or what these need, lie in a band; of many
+// the first, and how many more there are.
+func (t *Tiers) BandRules(b salvor.Band) []string {
+	rules := t.exact[b].rules
+	if n := len(rules) - maxNamed; n > 1 {
+		return append(slices.Clone(rules[:maxNamed]), fmt.Sprintf("%d more rules", n))
+	}
+	return rules
+}
 
 // What its class makes of a URL's value: a seed and a sitemap lead to others, a
 // guess is none most of the time.

@@ -20,6 +20,7 @@ func (r *rescue) rank(ctx context.Context) error {
 		return err
 	}
 	if moved > 0 {
+		r.worker.Rest() // what is leased was chosen by the order of before
 		r.notice(progress.Note, "ranked", "", progress.Counted(moved, "queued URL")+" put where the value rules want them")
 	}
 	r.mu.Lock()
