@@ -260,7 +260,7 @@ func explainValue(ctx context.Context, c api.Coordinator, name string, u canon.U
 	case k.State == api.StateSettled:
 		x.State = k.Outcome.String()
 	default:
-		x.State, x.Now = [...]string{"queued", "waiting", "under way"}[k.State], k.Band
+		x.State, x.Now = [...]string{"queued", "waiting", "under_way"}[k.State], k.Band
 	}
 	x.Class, x.Links = k.Class.String(), int(k.Hop.Links)
 	x.take(t.Of(u, canon.Parts(k.Via), k.Class, k.Hop), k.Via)
@@ -303,7 +303,7 @@ func (x *explainedJSON) text() string {
 	}
 	line("band", place)
 	if x.State != "" {
-		line("is", x.State)
+		line("is", strings.ReplaceAll(x.State, "_", " "))
 	}
 	return b.String()
 }
