@@ -87,6 +87,7 @@ type Band uint8
 
 const (
 	BandRobots      Band = 0x10
+	BandPerishable  Band = 0x11 // signed URLs, good for some time only
 	BandSeed        Band = 0x20
 	BandRequisite   Band = 0x30
 	BandSitemap     Band = 0x38

@@ -161,10 +161,14 @@ func (s *Scope) Decide(p Parent, kind extract.Kind, u canon.URL) Decision {
 	return d
 }
 
-// rank puts a URL where its value belongs, if there are rules about that.
+// rank puts a URL where its value belongs, if there are rules about that, and one
+// that is good for some time only before all others.
 func (s *Scope) rank(d *Decision, u, via canon.URL) {
-	if s.tiers.valued {
+	switch {
+	case s.tiers.valued:
 		d.Band = s.tiers.Of(u, via, d.Class, d.Hop).Band
+	case perishes(u.Path):
+		d.Band = salvor.BandPerishable
 	}
 }
 

@@ -142,6 +142,9 @@ func (t *Tiers) BandValue(b salvor.Band) float64 {
 	if x, ok := t.exact[b]; ok {
 		return x.value
 	}
+	if b == salvor.BandPerishable { // it comes first since it cannot wait, not for its worth
+		return seedFactor
+	}
 	return math.Exp2((float64(salvor.BandPage) - float64(b)) / steps)
 }
 
@@ -188,6 +191,8 @@ func (t *Tiers) Of(u, via canon.URL, c salvor.Class, h salvor.Hop) Worth {
 	switch {
 	case c == salvor.ClassRobots:
 		w.Band = salvor.BandRobots
+	case perishes(u.Path):
+		w.Band = salvor.BandPerishable
 	case !t.valued:
 		w.Band = bandOf(c, h)
 	case c == salvor.ClassRequisite:
