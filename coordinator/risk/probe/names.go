@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/miekg/dns"
@@ -30,6 +33,15 @@ type names struct {
 	dial    Dialer
 	servers []string // the first is the usual one, the second confirms
 	parking []string
+
+	mu   sync.Mutex
+	last map[string]zone // by host, of the look before
+}
+
+// zone is what the last look found of a host's name: enough to see that it moved.
+type zone struct {
+	servers  []string // registered domains of its name servers
+	networks []string // /16 of its IPv4 addresses
 }
 
 // newNames asks the given servers, or those of the system; without third only the
@@ -47,7 +59,7 @@ func newNames(w witness, dial Dialer, servers []string, third bool) (*names, err
 	if !third {
 		servers = servers[:1]
 	}
-	n := &names{w: w, dial: dial, servers: servers}
+	n := &names{w: w, dial: dial, servers: servers, last: map[string]zone{}}
 	for s := bufio.NewScanner(strings.NewReader(parkingText)); s.Scan(); {
 		if line := strings.TrimSpace(s.Text()); line != "" && line[0] != '#' {
 			n.parking = append(n.parking, line)
@@ -70,7 +82,7 @@ func (l *names) Look(ctx context.Context, t Target) ([]risk.Observation, error) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, namesWithin)
 	defer cancel()
-	rcode, err := l.exists(ctx, host)
+	rcode, addresses, err := l.exists(ctx, host)
 	if err != nil {
 		return nil, fmt.Errorf("ask for the name %s: %w", host, err)
 	}
@@ -83,13 +95,68 @@ func (l *names) Look(ctx context.Context, t Target) ([]risk.Observation, error) 
 	if err != nil {
 		return seen, nil // the name is there: that its servers' names are not told says nothing
 	}
-	parked := ""
+	parked, now := "", zone{networks: networks(addresses.Answer)}
 	for _, rr := range ns.Answer {
-		if x, ok := rr.(*dns.NS); ok && l.parks(x.Ns) {
+		x, ok := rr.(*dns.NS)
+		if !ok {
+			continue
+		}
+		if l.parks(x.Ns) {
 			parked = x.Ns
 		}
+		if d := risk.SiteOf(x.Ns); !slices.Contains(now.servers, d) {
+			now.servers = append(now.servers, d)
+		}
 	}
-	return append(seen, l.say(t, risk.SigParkedNS, parked != "", "its name server is "+parked)), nil
+	seen = append(seen, l.say(t, risk.SigParkedNS, parked != "", "its name server is "+parked))
+	return append(seen, l.moved(t, host, now)...), nil
+}
+
+// moved says what changed since the last look of this node: other name servers
+// altogether, or another network altogether. Some of several change every day.
+func (l *names) moved(t Target, host string, now zone) (out []risk.Observation) {
+	l.mu.Lock()
+	was, known := l.last[host]
+	if len(now.servers) == 0 {
+		now.servers = was.servers
+	}
+	if len(now.networks) == 0 {
+		now.networks = was.networks
+	}
+	l.last[host] = now
+	l.mu.Unlock()
+	if !known {
+		return nil
+	}
+	if apart(was.servers, now.servers) {
+		out = append(out, l.w.saw(t, risk.SigNSChanged, strings.Join(was.servers, " ")+" -> "+strings.Join(now.servers, " ")))
+	}
+	if apart(was.networks, now.networks) {
+		out = append(out, l.w.saw(t, risk.SigAddressChanged, strings.Join(was.networks, " ")+" -> "+strings.Join(now.networks, " ")))
+	}
+	return out
+}
+
+// apart says that two sets, neither of them empty, have nothing in common.
+func apart(a, b []string) bool {
+	return len(a) > 0 && len(b) > 0 && !slices.ContainsFunc(a, func(s string) bool { return slices.Contains(b, s) })
+}
+
+func networks(answer []dns.RR) (out []string) {
+	for _, rr := range answer {
+		x, ok := rr.(*dns.A)
+		if !ok {
+			continue
+		}
+		a, ok := netip.AddrFromSlice(x.A.To4())
+		if !ok {
+			continue
+		}
+		if p, err := a.Prefix(16); err == nil && !slices.Contains(out, p.String()) {
+			out = append(out, p.String())
+		}
+	}
+	return out
 }
 
 func (l *names) say(t Target, signal string, is bool, text string) risk.Observation {
@@ -112,7 +179,7 @@ func (l *names) parks(server string) bool {
 // exists asks whether a name has addresses. That it does not exist, or its servers
 // fail, must be confirmed by another server where there is one: a filter says so
 // too.
-func (l *names) exists(ctx context.Context, host string) (rcode int, err error) {
+func (l *names) exists(ctx context.Context, host string) (rcode int, answer *dns.Msg, err error) {
 	rcode = -1
 	for i, s := range l.servers[:min(len(l.servers), 2)] {
 		a, aerr := l.ask(ctx, s, host, dns.TypeA)
@@ -121,16 +188,16 @@ func (l *names) exists(ctx context.Context, host string) (rcode int, err error) 
 			err = errors.Join(err, aerr)
 			continue
 		case a.Rcode == dns.RcodeSuccess:
-			return a.Rcode, nil
+			return a.Rcode, a, nil
 		case i > 0 && rcode >= 0 && a.Rcode != rcode: // they disagree
-			return dns.RcodeSuccess, nil
+			return dns.RcodeSuccess, new(dns.Msg), nil
 		}
 		rcode = a.Rcode
 	}
 	if rcode < 0 {
-		return 0, err
+		return 0, nil, err
 	}
-	return rcode, nil
+	return rcode, nil, nil
 }
 
 // ask sends one question over UDP, and over TCP where the answer was cut.

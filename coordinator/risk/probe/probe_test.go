@@ -226,6 +226,45 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// TestMoves: other name servers or another network altogether are seen once, when
+// they change.
+func TestMoves(t *testing.T) {
+	l, err := newNames(witness{kit(Kit{}).Vantage, kit(Kit{}).Now}, kit(Kit{}).DNS, []string{"127.0.0.1:1"}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range []struct {
+		z    zone
+		want string
+	}{
+		{zone{[]string{"a.example"}, []string{"203.0.0.0/16", "198.51.0.0/16"}}, ""},
+		{zone{[]string{"a.example"}, []string{"198.51.0.0/16"}}, ""},
+		{zone{[]string{"a.example"}, []string{"192.0.0.0/16"}}, "address-changed"},
+		{zone{[]string{"b.example"}, []string{"192.0.0.0/16"}}, "ns-changed"},
+		{zone{nil, nil}, ""},
+		{zone{[]string{"c.example"}, nil}, "ns-changed"},
+	} {
+		if got := signals(t, l.moved(Target{Site: "s", Host: "h"}, "h", c.z)); got != c.want {
+			t.Errorf("look %d: %q, want %q", i, got, c.want)
+		}
+	}
+	r, err := newRDAP(witness{kit(Kit{}).Vantage, kit(Kit{}).Now}, kit(Kit{}).Dial, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, h := range []string{"one", "one", "", "two", "two"} {
+		d, err := parseDomain([]byte(fmt.Sprintf(`{"entities":[{"roles":["registrar"],"handle":%q}]}`, h)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, signals(t, r.moved(r.w, Target{Site: "s", Host: "s"}, d)))
+	}
+	if s := strings.Join(got, ","); s != ",,,registrar-changed," {
+		t.Errorf("changes of the registrar: %s", s)
+	}
+}
+
 // TestRegistry: what a registry tells, whose word it is, and what is never asked.
 func TestRegistry(t *testing.T) {
 	answer, asked := "", ""

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"salvor"
@@ -33,6 +34,9 @@ type rdap struct {
 	w    witness
 	http *http.Client
 	base map[string]string // by top-level domain
+
+	mu        sync.Mutex
+	registrar map[string]string // by domain, of the look before
 }
 
 // newRDAP reads the bootstrap file of registries (RFC 9224).
@@ -45,7 +49,7 @@ func newRDAP(w witness, dial Dialer, bootstrap []byte) (*rdap, error) {
 		return nil, err
 	}
 	transport := &http.Transport{DialContext: dial, DisableKeepAlives: true, Proxy: nil, MaxResponseHeaderBytes: 64 << 10}
-	return &rdap{w, &http.Client{Transport: transport, Timeout: rdapWithin}, base}, nil
+	return &rdap{w: w, http: &http.Client{Transport: transport, Timeout: rdapWithin}, base: base, registrar: map[string]string{}}, nil
 }
 
 func parseBootstrap(b []byte) (map[string]string, error) {
@@ -110,7 +114,31 @@ func (l *rdap) Look(ctx context.Context, t Target) ([]risk.Observation, error) {
 		w.vantage = risk.Vantage{Node: u.Hostname(), Network: u.Hostname()} // it is the registry that says so
 	}
 	t.Host = name
-	return judgeDomain(w, t, d), nil
+	return append(judgeDomain(w, t, d), l.moved(w, t, d)...), nil
+}
+
+// moved says that a domain has another registrar than at this node's last look.
+func (l *rdap) moved(w witness, t Target, d *domain) []risk.Observation {
+	now := d.registrar()
+	l.mu.Lock()
+	was := l.registrar[t.Host]
+	if now != "" {
+		l.registrar[t.Host] = now
+	}
+	l.mu.Unlock()
+	if was == "" || now == "" || was == now {
+		return nil
+	}
+	return []risk.Observation{w.saw(t, risk.SigRegistrarChanged, was+" -> "+now)}
+}
+
+func (d *domain) registrar() string {
+	for _, e := range d.Entities {
+		if slices.Contains(e.Roles, "registrar") {
+			return e.Handle
+		}
+	}
+	return ""
 }
 
 func (l *rdap) get(ctx context.Context, u string) (*domain, error) {
