@@ -74,7 +74,7 @@ func (v *View) forecast(c CrawlView) Forecast {
 	if c.Saved > 0 {
 		f.Bytes = f.By * float64(c.Bytes) / float64(c.Saved)
 	}
-	if f.Rate > 0 {
+	if f.Rate > 0 && !f.Endless {
 		f.Done = (float64(c.Open) + c.Rest) / f.Rate
 	}
 	if worst >= 0 {

@@ -18,16 +18,17 @@ type Watch struct {
 	still map[string]time.Time
 }
 
-// best is the highest forecast of a crawl lately.
+// best is the highest forecast of a crawl lately. It is of URLs: the share of what
+// there is falls by itself as more is found.
 type best struct {
 	until int64
-	share float64
+	urls  float64
 	at    time.Time
 }
 
 const (
-	// fall is by how much of what is known a forecast falls before that is told,
-	// and bestFor how long the highest counts.
+	// fall is by what part a forecast falls before that is told, and bestFor for how
+	// long the highest counts.
 	fall    = 0.1
 	bestFor = 6 * time.Hour
 	// longBlock is a pause that a person should know of.
@@ -90,14 +91,14 @@ func (w *Watch) forecasts(out []Condition, now time.Time, v *pilot.View) []Condi
 		if f.Until == 0 || f.Known < fewest {
 			continue
 		}
-		b, share := w.best[f.Crawl], f.Share()
-		if share >= b.share || f.Until != b.until || now.Sub(b.at) > bestFor {
-			b = best{f.Until, share, now}
+		b := w.best[f.Crawl]
+		if f.By >= b.urls || f.Until != b.until || now.Sub(b.at) > bestFor {
+			b = best{f.Until, f.By, now}
 			w.best[f.Crawl] = b
 		}
-		if share < b.share-fall {
+		if f.By < (1-fall)*b.urls {
 			out = append(out, Condition{Code: Forecast, Subject: f.Name,
-				Text: fmt.Sprintf("%.0f %% of crawl %s will be saved by its deadline; it was %.0f %%", 100*share, f.Name, 100*b.share), Hint: f.Tip})
+				Text: fmt.Sprintf("some %.0f URLs of crawl %s will be saved by its deadline; it were %.0f", f.By, f.Name, b.urls), Hint: f.Tip})
 		}
 	}
 	return out

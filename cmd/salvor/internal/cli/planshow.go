@@ -104,8 +104,10 @@ type planHostJSON struct {
 	Note     string          `json:"note,omitempty"`
 	Group    string          `json:"budget_group,omitempty"`
 	Tiers    []planning.Tier `json:"tiers"`
-	Site     string          `json:"site,omitempty"` // that something is known of
-	Ends     time.Time       `json:"ends,omitzero"`  // its next deadline
+	Rest     float64         `json:"rest,omitempty"`    // estimated, of it that is not found yet
+	Endless  bool            `json:"endless,omitempty"` // it is more, and how much more cannot be told
+	Site     string          `json:"site,omitempty"`    // that something is known of
+	Ends     time.Time       `json:"ends,omitzero"`     // its next deadline
 	SafeBy   time.Time       `json:"safe_by,omitzero"`
 	// Times is by how much more the next pages are worth, as the host's first;
 	// Queued is what is queued by value, without that.
@@ -133,7 +135,7 @@ func coursePlanOf(v pilot.View) coursePlan {
 		out.Hosts = append(out.Hosts, planHostJSON{
 			Host: h.Host, Crawl: names[h.Crawl], Rate: s.Rate, Budget: in.Rate, Speed: h.Speed, Open: h.Open, Saved: h.Saved,
 			Expected: s.Saved, Why: s.Why, Note: h.Note, Group: h.Group, Tiers: in.Tiers,
-			Site: h.Site, Ends: timeOf(h.Ends), SafeBy: timeOf(h.SafeBy),
+			Rest: h.Rest, Endless: h.Endless, Site: h.Site, Ends: timeOf(h.Ends), SafeBy: timeOf(h.SafeBy),
 			Times: h.Times, Queued: h.Queued,
 		})
 	}
@@ -227,7 +229,10 @@ var whyText = map[planning.Reason]string{
 
 // forecastText is what will be saved of a crawl, in a line.
 func forecastText(f pilot.Forecast, now time.Time) string {
-	by := fmt.Sprintf("%s of %s (%.0f %%)", progress.Count(int64(f.By+0.5)), totalText(f), 100*f.Share())
+	by := progress.Count(int64(f.By + 0.5))
+	if !f.Endless {
+		by += fmt.Sprintf(" of %s (%.0f %%)", totalText(f), 100*f.Share())
+	}
 	switch {
 	case f.Until > 0:
 		by += " saved by the deadline, " + deadlineText(time.UnixMilli(f.Until), now)
@@ -235,6 +240,9 @@ func forecastText(f pilot.Forecast, now time.Time) string {
 		by += " saved, at this rate in " + span(f.Done)
 	default:
 		by += " saved"
+	}
+	if f.Endless {
+		by += fmt.Sprintf("; %s are known, and no end in sight", progress.Count(f.Known))
 	}
 	by = f.Name + ": " + by
 	if f.High-f.Low >= 1 {
@@ -256,10 +264,7 @@ func forecastText(f pilot.Forecast, now time.Time) string {
 // beyond.
 func totalText(f pilot.Forecast) string {
 	known := progress.Count(f.Known) + " known"
-	switch {
-	case f.Endless:
-		return known + " and no end in sight"
-	case f.Total >= 1.02*float64(f.Known):
+	if f.Total >= 1.02*float64(f.Known) {
 		return fmt.Sprintf("some %s, %s", progress.Count(round(f.Total)), known)
 	}
 	return known
@@ -348,7 +353,7 @@ func (h *planHostJSON) explain(b *strings.Builder, v pilot.View) {
 	if h.Group != "" {
 		line("shares", "the budget of "+h.Group)
 	}
-	line("saved", fmt.Sprintf("%s until now; %s of %s open are expected", progress.Count(h.Saved), progress.Count(int64(h.Expected+0.5)), progress.Count(h.Open)))
+	line("saved", fmt.Sprintf("%s until now; %s more are expected, of %s", progress.Count(h.Saved), progress.Count(int64(h.Expected+0.5)), h.left()))
 	h.tellEnd(line, v.At)
 	for _, t := range h.Queued {
 		line("queued", fmt.Sprintf("%s of %.3g each%s", progress.Count(t.Queued), t.Value, ruled(t.Rules)))
@@ -364,6 +369,18 @@ func (h *planHostJSON) explain(b *strings.Builder, v pilot.View) {
 	} else {
 		line("price", "the workers have time for all that may be asked now")
 	}
+}
+
+// left is what there is to fetch of the host.
+func (h *planHostJSON) left() string {
+	open := progress.Count(h.Open) + " that are open"
+	switch {
+	case h.Endless:
+		return open + " and no end in sight"
+	case h.Rest >= 1:
+		return fmt.Sprintf("%s and some %s that are not found yet", open, progress.Count(round(h.Rest)))
+	}
+	return open
 }
 
 // tellEnd says what is known of the end of the host's site.
