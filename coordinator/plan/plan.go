@@ -32,6 +32,16 @@ type Input struct {
 	Capacity []Step `json:"capacity"` // of the workers together; the first from 0 on
 	Pools    []Pool `json:"pools,omitempty"`
 	Hosts    []Host `json:"hosts"`
+	// Every is how long a plan holds until the next is made; 0 is 15 s.
+	Every float64 `json:"every,omitempty"`
+}
+
+// every is for how long rates are planned at once.
+func (in *Input) every() float64 {
+	if in.Every > 0 {
+		return in.Every
+	}
+	return firstInterval
 }
 
 // Step is a rate from a moment on.
@@ -118,19 +128,23 @@ const (
 const (
 	// MaxHosts is how many hosts are planned for one by one.
 	MaxHosts = 400
-	// maxIntervals bounds how finely time is cut.
-	maxIntervals = 32
-	// firstInterval is the length of the first, whose rates are used. A plan is
-	// made anew well before it ends.
+	// leastIntervals and mostIntervals bound how finely time is cut, and cells how
+	// many intervals there are of all hosts together: planning takes as long.
+	leastIntervals, mostIntervals = 32, 128
+	cells                         = 16_000
+	// firstInterval is the length of the first, whose rates are used, where nobody
+	// says when the next plan is made.
 	firstInterval = 15.0
 	// horizon is how far ahead is planned where nothing says how far.
 	horizon = 7 * 24 * 3600.0
-	// floorHazard is how probable it is that a host goes without a word: 5 % a week.
-	// It also makes now better than later where nothing else does.
-	floorHazard = 0.05 / horizon
+	// floorHazard is how probable it is that a host goes without a word, beside
+	// what its curve says: 1 % a week. It makes now better than later where nothing
+	// else does, and is too small to make less of a date that is known.
+	floorHazard = 0.01 / horizon
 	// hysteresis is how much better another host must be to take the place of one
-	// that is served.
-	hysteresis = 1.1
+	// that is served. It settles ties: a plan that holds to what it did gives away
+	// as much of the value as this is above 1.
+	hysteresis = 1.001
 )
 
 // Make plans. stop is asked now and then whether it takes too long; nil never

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -118,6 +119,39 @@ func TestPlanIsOptimal(t *testing.T) {
 				t.Errorf("%s: value %.4f, the optimum is %.4f (%.6f)", got.Method, got.Value, want, got.Value/want)
 			}
 		})
+	}
+}
+
+// TestBestIsTheOptimum: seen from the end, what was possible is what the other
+// solver says, and not less where time is cut more coarsely.
+func TestBestIsTheOptimum(t *testing.T) {
+	for seed := range uint64(20) {
+		in := random(rand.New(rand.NewPCG(seed, 11)), 8, 2, true)
+		w := &weights{bounds: []float64{0}}
+		h := Hindsight{Capacity: in.Capacity}
+		for _, x := range in.Hosts {
+			end := x.Survival[0].At
+			w.bounds = append(w.bounds, end)
+			h.Hosts = append(h.Hosts, Course{Rates: []Step{{0, x.Rate}, {end, 0}}, Pool: -1, Tiers: x.Tiers})
+		}
+		slices.Sort(w.bounds)
+		for _, x := range in.Hosts {
+			there := make([]float64, len(w.bounds)-1)
+			for k := range there {
+				if w.bounds[k+1] <= x.Survival[0].At {
+					there[k] = 1
+				}
+			}
+			w.there = append(w.there, there)
+		}
+		want := bound(t, &in, w)
+		got, price := h.Best(w.bounds)
+		if math.Abs(got/want-1) > 1e-5 || len(price) != len(w.bounds)-1 {
+			t.Errorf("%d: %.4f, the optimum is %.4f", seed, got, want)
+		}
+		if coarse, _ := h.Best([]float64{0, w.bounds[len(w.bounds)-1]}); coarse < got*(1-1e-6) {
+			t.Errorf("%d: coarsely %.4f, finely %.4f", seed, coarse, got)
+		}
 	}
 }
 

@@ -53,17 +53,8 @@ func newFlows(in *Input, w *weights, classes []class) *flows {
 }
 
 // capacityIn is what the workers do in an interval.
-func (f *flows) capacityIn(k int) (n float64) {
-	from, to := f.w.bounds[k], f.w.bounds[k+1]
-	steps := f.in.Capacity
-	for i, s := range steps {
-		end := to
-		if i+1 < len(steps) {
-			end = min(end, steps[i+1].From)
-		}
-		n += s.Rate * max(0, end-max(from, s.From))
-	}
-	return n
+func (f *flows) capacityIn(k int) float64 {
+	return supply(f.in.Capacity, f.w.bounds[k], f.w.bounds[k+1])
 }
 
 func amount(n float64) int64 { return int64(min(math.Round(n*unit), endless/8)) }

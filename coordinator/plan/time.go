@@ -31,38 +31,45 @@ func cut(in *Input) []float64 {
 	}
 	slices.Sort(moments)
 	moments = slices.Compact(moments)
-	end = max(end, firstInterval)
+	end = max(end, in.every())
 	if len(moments) > 0 {
 		end = max(end, moments[len(moments)-1])
 	}
-	return merge(moments, firstLength(moments), end)
+	return merge(moments, firstLength(moments, in.every()), end, in.intervals())
+}
+
+// intervals is into how many time is cut at most: two for each host's date, while
+// that is neither coarse nor slow.
+func (in *Input) intervals() int {
+	n := min(len(in.Hosts), MaxHosts)
+	return max(min(2*n, cells/n, mostIntervals), leastIntervals)
 }
 
 // firstLength is that of the first interval: no moment lies within it, unless
 // within a second.
-func firstLength(moments []float64) float64 {
+func firstLength(moments []float64, every float64) float64 {
 	for _, m := range moments {
 		if m >= 1 {
-			return min(firstInterval, m)
+			return min(every, m)
 		}
 	}
-	return firstInterval
+	return every
 }
 
 // merge adds steps of a growing length to the moments, and keeps those moments
 // that lie furthest from their neighbours, in proportion to how far away they
 // are.
-func merge(moments []float64, first, end float64) []float64 {
+func merge(moments []float64, first, end float64, most int) []float64 {
 	bounds := []float64{0, first}
 	for _, m := range moments {
 		if m > first && m <= end {
 			bounds = append(bounds, m)
 		}
 	}
-	for len(bounds) > maxIntervals/2+8 {
+	for len(bounds) > most*3/4 {
 		bounds = closest(bounds)
 	}
-	spare := maxIntervals - len(bounds)
+	spare := most - len(bounds)
 	if end > first {
 		growth := math.Pow(end/first, 1/float64(spare))
 		for i, t := 1, first*growth; i <= spare; i, t = i+1, t*growth {
