@@ -58,6 +58,7 @@ func (a *nodeAsked) groups() []optionGroup {
 			{name: "probe-registries", value: filled(&c.ProbeRegistries, "name a file"), usage: "read the registries of domains from `FILE`, IANA's dns.json (default the list that is shipped)"},
 			{name: "on-alert", value: text(&c.OnAlert), usage: "run `CMD` in a shell for what needs a person; it reads the alert as JSON (docs/operating.md)"},
 			{name: "alert-webhook", value: filled(&c.AlertWebhook, "name a file that holds the URL"), usage: "send alerts as JSON to the URL in `FILE`"},
+			{name: "planner", value: choice(&c.Planner, server.PlannerOn, server.PlannerOff), usage: "`HOW` workers are divided: on plans whom they serve first, off serves hosts in turn (default on)"},
 			{name: "feature-level", value: whole(&c.Level, 0, 65535), usage: "run as a node of this feature level `N` does, for an upgrade in steps (default 0: the newest)"},
 			{name: "log-level", value: choice(&c.LogLevel, "debug", "info", "warn", "error"), usage: "log `LEVEL` and above: debug, info, warn, error (default info)"},
 			{name: "log-format", value: choice(&c.LogFormat, "text", "json"), usage: "log as `FORMAT`: text or json (default text)"},

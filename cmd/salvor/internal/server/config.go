@@ -31,6 +31,7 @@ type Config struct {
 	MetricsListen string // host:port of plain HTTP with health and metrics; "" none
 	Checkpoint    time.Duration
 	DeadAfter     time.Duration // a voter silent for so long is removed, if enough others are left
+	Planner       string        // on; off leaves out the plan of whom to serve first
 	Level         int           // feature level to run at; 0 the newest
 	LogLevel      string        // debug, info, warn, error
 	LogFormat     string        // text, json
@@ -43,11 +44,17 @@ type Config struct {
 	ProbeRegistries string   // file of registries, as RFC 9224 has it; "" the one that is shipped
 }
 
+// PlannerOn and PlannerOff are the values of Planner.
+const (
+	PlannerOn  = "on"
+	PlannerOff = "off"
+)
+
 // Defaults are the settings where nobody said otherwise.
 func Defaults() Config {
 	return Config{
 		Dir: "salvor-node", Listen: "127.0.0.1:7420", Groups: 1, Connections: 64, SpoolMax: 10e9, Cache: 256 << 20,
-		Checkpoint: 10 * time.Minute, DeadAfter: 5 * time.Minute, LogLevel: "info", LogFormat: "text", DrainFor: time.Minute, Probe: ProbeDirect,
+		Checkpoint: 10 * time.Minute, DeadAfter: 5 * time.Minute, Planner: PlannerOn, LogLevel: "info", LogFormat: "text", DrainFor: time.Minute, Probe: ProbeDirect,
 	}
 }
 
@@ -129,6 +136,6 @@ func (c Config) Settings() []Setting {
 		{"dead-after", c.DeadAfter.String()}, {"drain-for", c.DrainFor.String()},
 		{"probe", c.Probe}, {"probe-resolver", strings.Join(c.ProbeResolvers, ",")}, {"probe-registries", c.ProbeRegistries},
 		{"on-alert", c.OnAlert}, {"alert-webhook", c.AlertWebhook},
-		{"feature-level", strconv.Itoa(c.Level)}, {"log-level", c.LogLevel}, {"log-format", c.LogFormat},
+		{"planner", c.Planner}, {"feature-level", strconv.Itoa(c.Level)}, {"log-level", c.LogLevel}, {"log-format", c.LogFormat},
 	}
 }

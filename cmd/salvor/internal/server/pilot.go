@@ -69,6 +69,9 @@ func (n *node) plan(ctx context.Context, client *http.Client) (v pilot.View, err
 	if v, ok := n.pilot.View(); ok && n.leads() {
 		return v, nil
 	}
+	if n.leads() && n.c.Planner == PlannerOff {
+		return v, salvor.Errorf(salvor.Unavailable, "the planner is switched off").WithHint("the settings of the node that leads group 0 say planner: off")
+	}
 	if n.leads() {
 		return v, salvor.Errorf(salvor.Unavailable, "no plan was made yet").WithHint("a node makes one within seconds of becoming leader of group 0")
 	}

@@ -130,10 +130,12 @@ func (n *node) start(ctx context.Context) {
 	n.loops.Go(func() { n.noteLoop(ctx) })
 	n.loops.Go(func() { n.stewardLoop(ctx) })
 	n.loops.Go(func() { n.rankLoop(ctx) })
-	n.loops.Go(func() { n.pilot.Run(ctx) })
 	n.loops.Go(func() { n.alertLoop(ctx) })
 	n.loops.Go(func() { n.probeLoop(ctx) })
 	n.loops.Go(func() { n.alerts.sender.Run(ctx) })
+	if n.c.Planner != PlannerOff {
+		n.loops.Go(func() { n.pilot.Run(ctx) })
+	}
 	n.loops.Go(func() { n.checkpointLoop(ctx) })
 	n.loops.Go(func() { n.storeLoop(ctx) })
 }
