@@ -21,7 +21,11 @@ const drillExamples = `  # does a cluster of this program save what it can? Two 
   salvor drill twelve --plot drill.svg
 
   # quickly, with one policy
-  salvor drill brief --policy salvor`
+  salvor drill brief --policy salvor
+
+  # a scenario of your own, in virtual time, with three thousand sites
+  salvor drill show --file twenty > mine.drill
+  salvor drill --simulate --sites 3000 ./mine.drill`
 
 const drillExit = `  0  it was played to its end, whatever was saved
   1  an error inside salvor, or of the machine
@@ -32,7 +36,9 @@ const drillExit = `  0  it was played to its end, whatever was saved
 type drilling struct {
 	workers  int
 	duration time.Duration
-	policies []drill.Policy
+	policies []string // none: all
+	simulate bool
+	sites    int // 0: those of the scenario
 	dir      string
 	plot     string
 	json     bool
@@ -43,7 +49,9 @@ func (d *drilling) groups() []optionGroup {
 		{"Drill", []option{
 			{name: "workers", value: whole(&d.workers, 1, 32), usage: "with `N` workers, each a process (default 3)"},
 			{name: "duration", value: one(&d.duration, value.Duration), usage: "play all of it in `TIME`: sooner, and with as many pages fewer (default as long as it is)"},
-			{name: "policy", value: one(&d.policies, policies), usage: "play it once for each of `LIST`, with commas: salvor, fifo, rr, edf, density (default all)"},
+			{name: "policy", value: one(&d.policies, listed), usage: "play it once for each of `LIST`, with commas: salvor, fifo, rr, edf, density; simulated also proportional, llf, value/time, value*hazard, flow (default all)"},
+			{name: "simulate", value: truth(&d.simulate), noArg: "true", usage: "play it in virtual time, without platforms and workers"},
+			{name: "sites", value: whole(&d.sites, 1, mostSimulated), usage: "with --simulate, as many as `N` sites: copies of those it has, of other sizes"},
 			{name: "dir", value: filled(&d.dir, "name a directory"), usage: "keep nodes and archives in `DIR` (default: nothing is kept)"},
 		}},
 		{"Output", []option{
@@ -53,12 +61,26 @@ func (d *drilling) groups() []optionGroup {
 	}
 }
 
-// policies reads a list of their names.
-func policies(s string) (out []drill.Policy, err error) {
+// mostSimulated is how many sites can be simulated within a minute.
+const mostSimulated = 10_000
+
+func listed(s string) (names []string, err error) {
 	for name := range strings.SplitSeq(s, ",") {
-		p, err := drill.FindPolicy(strings.TrimSpace(name))
+		names = append(names, strings.TrimSpace(name))
+	}
+	return names, nil
+}
+
+// chosen finds policies by their names; none are all.
+func chosen[P any](all []P, names []string, find func(string) (P, error)) ([]P, error) {
+	if len(names) == 0 {
+		return all, nil
+	}
+	var out []P
+	for _, name := range names {
+		p, err := find(name)
 		if err != nil {
-			return nil, err
+			return nil, salvor.Errorf(salvor.Invalid, "--policy: %w", err).WithHint("%s", salvor.HintOf(err))
 		}
 		out = append(out, p)
 	}
@@ -66,14 +88,16 @@ func policies(s string) (out []drill.Policy, err error) {
 }
 
 func (w *world) drillCommand() *cobra.Command {
-	d := &drilling{workers: 3, policies: drill.Policies}
+	d := &drilling{workers: 3}
 	cmd := &cobra.Command{
-		Use:   "drill [flags] SCENARIO",
+		Use:   "drill [flags] SCENARIO|FILE",
 		Short: "Rehearse a rescue on this machine, without any network",
 		Long: `Drill serves platforms that are about to disappear on loopback addresses, runs a
 real cluster of this program against them, and says what part of their value was
 saved: once with the cluster's own judgement, and once for each of some simple
-rules. A page counts when the archive holds its very bytes at the end.`,
+rules. A page counts when the archive holds its very bytes at the end. What was
+possible is what somebody could have saved who had known everything beforehand.
+With --simulate nothing is fetched: the same scenario passes in virtual time.`,
 		Example:     drillExamples,
 		Annotations: map[string]string{"exit": drillExit},
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -94,8 +118,12 @@ func (w *world) drillListCommand() *cobra.Command {
 		Long: "List names the scenarios that ship with the program.",
 		RunE: func(*cobra.Command, []string) error {
 			var rows [][]string
-			for _, e := range drill.Catalogue {
-				rows = append(rows, []string{e.Name, e.About})
+			for _, name := range drill.Names() {
+				s, err := drill.Find(name)
+				if err != nil {
+					return err
+				}
+				rows = append(rows, []string{name, s.About})
 			}
 			return w.printTable([]string{"SCENARIO", "WHAT HAPPENS"}, rows)
 		}}
@@ -104,34 +132,55 @@ func (w *world) drillListCommand() *cobra.Command {
 }
 
 func (w *world) drillShowCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "show [flags] SCENARIO", Short: "Show the platforms of a scenario", DisableFlagsInUseLine: true,
+	source := false
+	cmd := &cobra.Command{Use: "show [flags] SCENARIO|FILE", Short: "Show the platforms of a scenario", DisableFlagsInUseLine: true,
 		Long: "Show lists the platforms of a scenario: what their pages are worth, how many\nrequests they bear, what people hear of their end and when, and when it comes.",
 		Args: oneName("scenario", "salvor drill show SCENARIO"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			e, err := drill.Find(args[0])
+			if source {
+				b, err := drill.Source(args[0])
+				if err == nil {
+					_, err = w.stdout.Write(b)
+				}
+				return err
+			}
+			s, err := drill.Find(args[0])
 			if err != nil {
 				return err
 			}
-			return w.showScenario(e.Scenario())
+			return w.showScenario(s)
 		}}
-	helpFlag(cmd)
+	declare(cmd, optionGroup{"Output", []option{{name: "file", value: truth(&source), noArg: "true", usage: "print the scenario's file, to write one of your own from"}}})
 	return cmd
 }
 
 // drill plays a scenario, once for each policy.
 func (w *world) drill(ctx context.Context, d *drilling, name string) error {
-	e, err := drill.Find(name)
+	s, err := drill.Find(name)
 	if err != nil {
 		return err
 	}
-	s := e.Scenario()
 	if d.duration > 0 {
 		s = s.Scaled(d.duration, s.Capacity)
+	}
+	if d.simulate {
+		return w.simulate(d, s)
+	}
+	if d.sites > 0 {
+		return salvor.Errorf(salvor.Invalid, "--sites is for --simulate").WithHint("say --simulate too, or leave --sites out")
+	}
+	policies, err := chosen(drill.Policies, d.policies, drill.FindPolicy)
+	if err != nil {
+		return err
+	}
+	possible, err := drill.Simulate(s, d.workers, drill.Planner)
+	if err != nil {
+		return err
 	}
 	ctx, release := w.interruptible(ctx)
 	defer release()
 	var results []drill.Result
-	for _, p := range d.policies {
+	for _, p := range policies {
 		r, err := drill.Run(ctx, s, p, drill.Options{Dir: d.dir, Workers: d.workers, Tell: w.drillProgress(s.Length)})
 		if err != nil {
 			return err
@@ -139,14 +188,14 @@ func (w *world) drill(ctx context.Context, d *drilling, name string) error {
 		results = append(results, r)
 	}
 	if d.plot != "" {
-		if err := writePlot(d.plot, s, results); err != nil {
+		if err := writePlot(d.plot, s, results, possible.Possible); err != nil {
 			return err
 		}
 	}
 	if d.json {
-		return w.printJSON(drillJSONOf(s, d.workers, results))
+		return w.printJSON(drillJSONOf(s, d.workers, results, possible))
 	}
-	return w.tellDrill(s, d.workers, results)
+	return w.tellDrill(s, d.workers, results, possible)
 }
 
 // interruptible is ctx that a signal ends.
@@ -186,11 +235,11 @@ func (w *world) drillProgress(length time.Duration) func(drill.Progress) {
 	}
 }
 
-func writePlot(path string, s drill.Scenario, results []drill.Result) (err error) {
+func writePlot(path string, s drill.Scenario, results []drill.Result, possible float64) (err error) {
 	f, err := os.Create(path)
 	if err != nil {
 		return durable.Error(err, "create", path)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	return drill.PlotOf(s, results).WriteSVG(f)
+	return drill.PlotOf(s, results, possible).WriteSVG(f)
 }

@@ -16,6 +16,8 @@ type drillJSON struct {
 	Workers  int               `json:"workers"`
 	Length   float64           `json:"length"`
 	Capacity float64           `json:"capacity"` // requests a second
+	Possible float64           `json:"possible"` // value, for who knows everything beforehand
+	Planner  float64           `json:"planner"`  // value that the planner saves in a simulation
 	Policies []drillPolicyJSON `json:"policies"`
 }
 
@@ -24,6 +26,7 @@ type drillPolicyJSON struct {
 	Value  float64         `json:"value"`
 	Saved  float64         `json:"value_saved"`
 	Share  float64         `json:"share"`
+	Of     float64         `json:"of_possible"`
 	Pages  int             `json:"pages_saved"`
 	Took   float64         `json:"took"`
 	Sites  []drillSiteJSON `json:"sites"`
@@ -46,10 +49,13 @@ type drillSiteJSON struct {
 	Errors   int     `json:"errors"`
 }
 
-func drillJSONOf(s drill.Scenario, workers int, results []drill.Result) drillJSON {
-	out := drillJSON{Scenario: s.Name, Seed: s.Seed, Workers: workers, Length: s.Length.Seconds(), Capacity: s.Capacity}
+func drillJSONOf(s drill.Scenario, workers int, results []drill.Result, m drill.Simulated) drillJSON {
+	out := drillJSON{
+		Scenario: s.Name, Seed: s.Seed, Workers: workers, Length: s.Length.Seconds(), Capacity: s.Capacity,
+		Possible: m.Possible, Planner: m.Results[0].Value,
+	}
 	for _, r := range results {
-		p := drillPolicyJSON{Policy: r.Policy, Value: r.Value, Saved: r.Saved, Share: r.Saved / r.Value, Pages: r.Pages, Took: r.Took.Seconds()}
+		p := drillPolicyJSON{Policy: r.Policy, Value: r.Value, Saved: r.Saved, Share: r.Saved / r.Value, Of: r.Saved / m.Possible, Pages: r.Pages, Took: r.Took.Seconds()}
 		for _, x := range r.Sites {
 			p.Sites = append(p.Sites, drillSiteJSON{
 				Name: x.Name, Deadline: x.Deadline.Seconds(), Death: x.Death.Seconds(), Pages: x.Pages, Saved: x.Saved, Value: x.Value, Got: x.Got,
@@ -66,17 +72,18 @@ func drillJSONOf(s drill.Scenario, workers int, results []drill.Result) drillJSO
 
 // tellDrill prints two tables: the policies, and what each saved of each
 // platform.
-func (w *world) tellDrill(s drill.Scenario, workers int, results []drill.Result) error {
+func (w *world) tellDrill(s drill.Scenario, workers int, results []drill.Result, m drill.Simulated) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "scenario %s: %s, %s, %s, %.0f requests a second\n\n", s.Name, progress.Counted(int64(len(s.Sites)), "platform"),
+	fmt.Fprintf(&b, "scenario %s: %s, %s, %s, %.0f requests a second\n", s.Name, progress.Counted(int64(len(s.Sites)), "platform"),
 		progress.Counted(int64(workers), "worker"), s.Length, s.Capacity)
+	fmt.Fprintf(&b, "possible is %.0f, %s of all; in a simulation the planner saves %s of that\n\n", m.Possible, percent(m.Possible, m.Value), percent(m.Results[0].Value, m.Possible))
 	var rows [][]string
 	head := []string{"PLATFORM", ">PAGES", ">VALUE", ">DEADLINE", ">DIED"}
 	for _, r := range results {
-		rows = append(rows, []string{r.Policy, fmt.Sprintf("%.0f", r.Saved), percent(r.Saved, r.Value), progress.Count(int64(r.Pages))})
+		rows = append(rows, []string{r.Policy, fmt.Sprintf("%.0f", r.Saved), percent(r.Saved, r.Value), percent(r.Saved, m.Possible), progress.Count(int64(r.Pages))})
 		head = append(head, ">"+r.Policy)
 	}
-	table(&b, "", []string{"POLICY", ">VALUE SAVED", ">OF ALL", ">PAGES"}, rows)
+	table(&b, "", []string{"POLICY", ">VALUE SAVED", ">OF ALL", ">OF POSSIBLE", ">PAGES"}, rows)
 	b.WriteString("\n")
 	table(&b, "", head, siteRows(results))
 	_, err := w.stdout.Write([]byte(b.String()))
@@ -116,7 +123,7 @@ func (w *world) showScenario(s drill.Scenario) error {
 		for _, n := range x.Notices {
 			news = append(news, fmt.Sprintf("at %s: %s", n.At, moment(n.Deadline)))
 		}
-		rows = append(rows, []string{x.Name, progress.Count(int64(x.Pages)), fmt.Sprintf("%.1f", x.Mean()), fmt.Sprintf("%g/s", x.Manner.Rate), moment(x.Manner.Death), strings.Join(news, ", ")})
+		rows = append(rows, []string{x.Name, progress.Count(int64(x.Pages)), fmt.Sprintf("%.1f", x.Mean()), fmt.Sprintf("%.3g/s", x.Manner.Rate), moment(x.Manner.Death), strings.Join(news, ", ")})
 	}
 	return w.printTable([]string{"PLATFORM", ">PAGES", ">VALUE OF ONE", ">BEARS", ">DIES", "DEADLINE, AS IT IS HEARD"}, rows)
 }

@@ -38,6 +38,7 @@ type node struct {
 	log  *os.File
 	done chan struct{}
 	err  error // once done
+	lost bool  // killed because the scenario says so
 }
 
 const (
@@ -204,6 +205,9 @@ func (c *cluster) until(ctx context.Context, what string, f func(context.Context
 // failed is the error of a node that has ended.
 func (c *cluster) failed() error {
 	for _, n := range c.nodes {
+		if n.lost {
+			continue
+		}
 		select {
 		case <-n.done:
 			return salvor.Errorf(salvor.Internal, "%s ended: %w", filepath.Base(n.dir), errors.Join(n.err, errors.New(n.lastWords())))
@@ -240,6 +244,9 @@ func (c *cluster) stop() error {
 }
 
 func (n *node) stop() error {
+	if n.lost {
+		return nil
+	}
 	if err := n.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return salvor.Errorf(salvor.Internal, "stop a node: %w", err)
 	}
@@ -252,6 +259,19 @@ func (n *node) stop() error {
 		return salvor.Errorf(salvor.Internal, "%s ended: %w: %s", filepath.Base(n.dir), n.err, n.lastWords())
 	}
 	return nil
+}
+
+// lose kills the last worker that is left, without a word to anybody. The first
+// node stays.
+func (c *cluster) lose() {
+	for i := len(c.nodes) - 1; i > 0; i-- {
+		if n := c.nodes[i]; !n.lost {
+			n.lost = true
+			_ = n.cmd.Process.Kill() // it may have ended
+			<-n.done
+			return
+		}
+	}
 }
 
 // kill ends what still runs, at once.

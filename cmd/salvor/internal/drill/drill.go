@@ -55,6 +55,9 @@ func Run(ctx context.Context, s Scenario, p Policy, o Options) (res Result, err 
 	if err := s.Check(); err != nil {
 		return res, err
 	}
+	if len(s.Lost) >= o.Workers {
+		return res, salvor.Errorf(salvor.Invalid, "scenario %s loses %d of %d workers", s.Name, len(s.Lost), o.Workers).WithHint("play it with more: --workers %d", len(s.Lost)+1)
+	}
 	if o.Binary == "" {
 		if o.Binary, err = os.Executable(); err != nil {
 			return res, salvor.Errorf(salvor.Internal, "find this program: %w", err)
@@ -175,7 +178,12 @@ func (d *drill) play(ctx context.Context, r *rescue) error {
 	g := &governor{policy: d.p, capacity: d.s.Capacity, c: r.c, crawl: r.crawl.ID, sites: r.sites, meters: map[string]*meter{}}
 	tick := time.NewTicker(governEvery)
 	defer tick.Stop()
+	lost := 0
 	for at := d.set.Now(); at < d.s.Length; at = d.set.Now() {
+		for ; lost < len(d.s.Lost) && at >= d.s.Lost[lost]; lost++ {
+			d.c.lose()
+			g.capacity -= d.s.Capacity / float64(d.o.Workers)
+		}
 		next, err := r.hear(ctx, at)
 		if err == nil {
 			err = g.govern(ctx, at)

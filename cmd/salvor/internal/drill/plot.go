@@ -138,9 +138,9 @@ func (p *Plot) line(b *bytes.Buffer, i int, l Line, top float64) {
 	fmt.Fprintf(b, "<path %s d=\"M%.1f %.1fh28\"/>\n<text x=\"%.1f\" y=\"%.1f\">%s</text>\n", style, x, y-4, x+34, y, html.EscapeString(l.Name))
 }
 
-// PlotOf draws what came of a scenario.
-func PlotOf(s Scenario, results []Result) *Plot {
-	p := &Plot{Title: "Value saved: " + s.Name, Length: s.Length}
+// PlotOf draws what came of a scenario, of what was possible.
+func PlotOf(s Scenario, results []Result, possible float64) *Plot {
+	p := &Plot{Title: "Value saved: " + s.Name, Length: s.Length, Most: possible}
 	for _, r := range results {
 		p.Lines = append(p.Lines, Line{r.Policy, r.Curve})
 	}

@@ -31,13 +31,16 @@ type Standing struct {
 	Use      float64       // requests a second that it is not going to exceed, whatever it gets
 }
 
+// unplanned keeps the cluster's planner from dividing what a policy divides.
+var unplanned = []string{"--planner", "off"}
+
 // Policies are all there are, the cluster's own first.
 var Policies = []Policy{
 	{Name: "salvor", About: "what the cluster does by itself", Own: true},
-	{Name: "fifo", About: "who was announced first", Order: func(a, b Standing) int { return cmp.Compare(a.Known, b.Known) }},
-	{Name: "rr", About: "everybody in turn"},
-	{Name: "edf", About: "who ends first", Order: func(a, b Standing) int { return cmp.Compare(a.end(), b.end()) }},
-	{Name: "density", About: "whose pages are worth most", Order: func(a, b Standing) int { return cmp.Compare(b.Value, a.Value) }},
+	{Name: "fifo", About: "who was announced first", Args: unplanned, Order: func(a, b Standing) int { return cmp.Compare(a.Known, b.Known) }},
+	{Name: "rr", About: "everybody in turn", Args: unplanned},
+	{Name: "edf", About: "who ends first", Args: unplanned, Order: func(a, b Standing) int { return cmp.Compare(a.end(), b.end()) }},
+	{Name: "density", About: "whose pages are worth most", Args: unplanned, Order: func(a, b Standing) int { return cmp.Compare(b.Value, a.Value) }},
 }
 
 // FindPolicy finds one by its name.

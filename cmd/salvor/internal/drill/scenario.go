@@ -12,9 +12,11 @@ import (
 // Scenario is what a drill plays. Times count from its beginning.
 type Scenario struct {
 	Name     string
+	About    string // in a line
 	Seed     uint64
 	Length   time.Duration
-	Capacity float64 // requests a second that all workers together can make
+	Capacity float64         // requests a second that all workers together can make
+	Lost     []time.Duration // when a worker is lost, each time another one
 	Sites    []Site
 }
 
@@ -22,6 +24,11 @@ type Scenario struct {
 type Site struct {
 	platform.Spec
 	Notices []Notice // by time; the first is when the site is seeded
+	// Risk is how probable people think it is that it dies before its deadline.
+	Risk float64
+	// Guess is what they take its size for, in parts of what it is; 0 is 1. Only a
+	// simulation is told: a cluster finds out by itself.
+	Guess float64
 }
 
 // Notice is the news of a deadline; Deadline 0 names none.
@@ -32,7 +39,11 @@ type Notice struct {
 // Check refuses what cannot be played.
 func (s *Scenario) Check() error {
 	if s.Length <= 0 || s.Capacity <= 0 || len(s.Sites) == 0 {
-		return salvor.Errorf(salvor.Invalid, "scenario %s has %d sites, %g requests a second, and lasts %s", s.Name, len(s.Sites), s.Capacity, s.Length)
+		return salvor.Errorf(salvor.Invalid, "scenario %s has %d sites, %g requests a second, and lasts %s", s.Name, len(s.Sites), s.Capacity, s.Length).
+			WithHint("it needs a length, a capacity, and sites")
+	}
+	if !slices.IsSorted(s.Lost) {
+		return salvor.Errorf(salvor.Invalid, "the workers of scenario %s are not lost in the order of time", s.Name).WithHint("let the first come first")
 	}
 	for i := range s.Sites {
 		x := &s.Sites[i]
@@ -44,7 +55,7 @@ func (s *Scenario) Check() error {
 		}
 		for k, n := range x.Notices[1:] {
 			if n.At < x.Notices[k].At {
-				return salvor.Errorf(salvor.Invalid, "the notices of site %s are not in the order of time", x.Name)
+				return salvor.Errorf(salvor.Invalid, "the notices of site %s are not in the order of time", x.Name).WithHint("let the first come first")
 			}
 		}
 	}
@@ -80,6 +91,10 @@ func (s Scenario) Scaled(length time.Duration, capacity float64) Scenario {
 	speed := capacity / s.Capacity
 	stretch := func(d *time.Duration) { *d = time.Duration(float64(*d) * by) }
 	sites := slices.Clone(s.Sites)
+	s.Lost = slices.Clone(s.Lost)
+	for i := range s.Lost {
+		stretch(&s.Lost[i])
+	}
 	for i := range sites {
 		x := &sites[i]
 		x.Pages = max(1, int(math.Round(float64(x.Pages)*by*speed)))

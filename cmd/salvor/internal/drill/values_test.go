@@ -12,7 +12,10 @@ import (
 // TestValueRulesKnowThePlatforms: what the cluster is told a resource is worth is
 // what the drill counts.
 func TestValueRulesKnowThePlatforms(t *testing.T) {
-	s := brief()
+	s, err := Find("brief")
+	if err != nil {
+		t.Fatal(err)
+	}
 	var at []*platform.Site
 	for range s.Sites {
 		at = append(at, &platform.Site{Host: "127.0.0." + string(rune('1'+len(at)))})
