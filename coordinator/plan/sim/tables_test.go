@@ -168,3 +168,18 @@ func compare(t *testing.T, golden, got string) {
 		t.Errorf("it is not %s (-update writes it anew):\n%s", golden, got)
 	}
 }
+
+// TestDocument: docs/deadline.md has the tables as they are.
+func TestDocument(t *testing.T) {
+	doc, err := os.ReadFile("../../../docs/deadline.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tables, err := os.ReadFile("testdata/tables.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(doc), string(tables)) {
+		t.Error("docs/deadline.md has other tables than testdata/tables.txt")
+	}
+}

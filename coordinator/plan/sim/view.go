@@ -39,7 +39,7 @@ func (r *run) view() *View {
 		if !known || r.bears(i) == 0 {
 			continue
 		}
-		s := Seen{Host: i, Since: h.News[0].At, Deadline: deadline, Rate: r.bears(i), Pool: h.Pool, Tiers: r.seen(i), Hazard: h.Hazard, Before: r.want[i]}
+		s := Seen{Host: i, Since: h.News[0].At, Deadline: deadline, Rate: r.bears(i), Pool: h.Pool, Tiers: r.seen(i, deadline), Hazard: h.Hazard, Before: r.want[i]}
 		if s.Deadline <= r.now { // it is overdue: the longer, the less likely to go soon
 			s.Hazard = max(s.Hazard, 1/(r.now-s.Deadline+r.w.Period))
 			s.Deadline = math.Inf(1)
@@ -65,29 +65,23 @@ func (h *Host) heard(at float64) (deadline float64, known bool) {
 	return deadline, known
 }
 
-// found is by how much more than what was fetched is known of a host at least,
-// until there is nothing more.
-const found = 1.1
-
-// seen is what people take for what is left of a host.
-func (r *run) seen(i int) []plan.Tier {
+// seen is what people take for what is left of a host until a deadline. Where
+// there turns out to be more than they thought, nobody knows how much: they take
+// it for as much as can be fetched until then.
+func (r *run) seen(i int, deadline float64) []plan.Tier {
 	h := &r.w.Hosts[i]
-	guess := h.Guess
-	if guess == 0 {
-		guess = 1
-	}
 	out := make([]plan.Tier, len(h.Tiers))
 	for j, t := range h.Tiers {
-		out[j].Value = t.Value
-		if r.left[i][j] == 0 {
+		left := r.left[i][j]
+		out[j] = plan.Tier{Value: t.Value, Left: left}
+		if left == 0 || h.Guess == 0 {
 			continue
 		}
-		done := t.Left - r.left[i][j]
-		out[j].Left = max(guess*t.Left, found*done) - done
-		out[j].Left = max(out[j].Left, min(1, r.left[i][j]))
-		if guess == 1 {
-			out[j].Left = r.left[i][j]
+		out[j].Left = h.Guess*t.Left - (t.Left - left)
+		if out[j].Left < 1 {
+			out[j].Left = r.bears(i) * (min(deadline, r.w.Length) - r.now)
 		}
+		out[j].Left = max(out[j].Left, 1)
 	}
 	return out
 }

@@ -81,3 +81,18 @@ func TestCapacityFalls(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+// TestDocument: docs/deadline.md has the table of the scenarios as it is.
+func TestDocument(t *testing.T) {
+	doc, err := os.ReadFile("../../../../docs/deadline.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := os.ReadFile("testdata/simulated.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(doc), string(table)) {
+		t.Error("docs/deadline.md has another table than testdata/simulated.txt")
+	}
+}
