@@ -166,6 +166,7 @@ func (p *Pilot) survey(ctx context.Context) (View, error) {
 		}
 	}
 	v.Input.Capacity = []plan.Step{{Rate: v.Capacity.rate(s.most)}}
+	v.Input.Every = p.c.Every.Seconds()
 	if trouble != nil { // the plan is made without
 		p.c.Logger.Info("what is known of sites cannot be read", "error", trouble)
 	}
@@ -197,12 +198,21 @@ func course(v *View) api.Course {
 			break
 		}
 		h := api.Heading{Crawl: v.Hosts[i].Crawl, Host: v.Hosts[i].Host}
-		if rate := v.Plan.Hosts[i].Rate; tight {
-			h.Pace = max(salvor.PerSecond(rate*slack), trickle)
+		if tight {
+			h.Pace = max(salvor.PerSecond(v.most(i)*slack), trickle)
 		}
 		c.Hosts = append(c.Hosts, h)
 	}
 	return c
+}
+
+// most is what a host may get. One that is planned for as far as it is known may
+// turn out to have more: what is fetched of it finds the rest.
+func (v *View) most(i int) float64 {
+	if s := v.Plan.Hosts[i]; s.Why != plan.ByQueue {
+		return s.Rate
+	}
+	return v.Input.Hosts[i].Rate
 }
 
 const (

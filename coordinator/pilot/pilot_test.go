@@ -181,6 +181,20 @@ func TestSlowHostsAreFoundOut(t *testing.T) {
 	}
 }
 
+// A host of which only the front page is known gets what it can take: it finds the
+// rest.
+func TestNewHostsMayGrow(t *testing.T) {
+	w := newWorld()
+	w.crawls[0].Deadline, w.crawls[1].Deadline = w.now.Add(time.Hour).UnixMilli(), w.now.Add(10*time.Minute).UnixMilli()
+	fresh := host("new.example", 1, 25)
+	fresh.Bands[0].Band = salvor.BandSeed
+	w.hosts[2] = append(w.hosts[2], fresh)
+	w.look(t, w.pilot())
+	if a, b := w.pace("new.example"), w.pace("calm.example"); a < 25 || b > 1 {
+		t.Errorf("a new host gets %v, one that can wait %v", a, b)
+	}
+}
+
 func TestMergedHostsShareAPool(t *testing.T) {
 	w := newWorld()
 	w.hosts[1][0].Group, w.hosts[2][0].Group = "cdn", "cdn"

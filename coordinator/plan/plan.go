@@ -280,7 +280,7 @@ func (p *Plan) fill(in *Input, w *weights) {
 		for q := h.Pool; q >= 0; q = in.Pools[q].Pool {
 			more = min(more, pools[q])
 		}
-		if more <= 1e-9 || w.there[i][0] == 0 {
+		if more*length <= 1/unit || w.there[i][0] == 0 { // the flow is rounded to so much
 			continue
 		}
 		p.Hosts[i].Rate += more
