@@ -13,6 +13,7 @@ import (
 	"salvor/cmd/salvor/internal/drill/platform"
 	"salvor/cmd/salvor/internal/job"
 	"salvor/cmd/salvor/internal/outfit"
+	"salvor/coordinator/risk"
 	"salvor/crawler/canon"
 )
 
@@ -34,6 +35,7 @@ type rescued struct {
 	web    *platform.Site
 	asked  func() int // how many requests there were so far
 	seeded bool
+	told   time.Duration // the deadline that the cluster was told; 0 none
 }
 
 // mostRate is the ceiling of a host that nobody named one for, in requests a
@@ -108,9 +110,6 @@ func (r *rescue) limits(ctx context.Context) error {
 
 // hear passes on what is known by a moment and was not before: new platforms
 // are seeded. It returns when the next news come; 0 is never.
-//
-// The coordinator holds no deadlines of sites yet. Where it does, this is where
-// they are set, and moved, when people hear of them.
 func (r *rescue) hear(ctx context.Context, at time.Duration) (next time.Duration, err error) {
 	var seeds []string
 	for _, x := range r.sites {
@@ -124,6 +123,26 @@ func (r *rescue) hear(ctx context.Context, at time.Duration) (next time.Duration
 		}
 	}
 	return next, r.seed(ctx, seeds)
+}
+
+// announced is how sure people are of a deadline that an operator announced.
+const announced = 0.95
+
+// record has the cluster know the deadlines that people have heard of by a moment.
+// The clock must run: they are dates.
+func (r *rescue) record(ctx context.Context, at time.Duration) error {
+	for _, x := range r.sites {
+		deadline, ok := x.site.heard(at)
+		if !ok || deadline == 0 || deadline == x.told {
+			continue
+		}
+		d := risk.Deadline{What: risk.EndHosting, At: time.Now().Add(deadline - at), Confidence: announced}
+		if _, err := r.c.SetDeadline(ctx, x.web.Host, d); err != nil {
+			return err
+		}
+		x.told = deadline
+	}
+	return nil
 }
 
 // seed offers front pages, each behind its robots.txt.

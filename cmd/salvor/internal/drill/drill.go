@@ -186,6 +186,9 @@ func (d *drill) play(ctx context.Context, r *rescue) error {
 		}
 		next, err := r.hear(ctx, at)
 		if err == nil {
+			err = r.record(ctx, at)
+		}
+		if err == nil {
 			err = g.govern(ctx, at)
 		}
 		if err = errors.Join(err, d.c.failed()); err != nil {
