@@ -193,13 +193,18 @@ func course(v *View) api.Course {
 	if tight {
 		c.Rest = trickle
 	}
+	look := v.exploration()
 	for _, i := range v.order() {
 		if len(c.Hosts) == api.MaxHeadings {
 			break
 		}
 		h := api.Heading{Crawl: v.Hosts[i].Crawl, Host: v.Hosts[i].Host}
 		if tight {
-			h.Pace = max(salvor.PerSecond(v.most(i)*slack), trickle)
+			rate := v.most(i)
+			if v.Hosts[i].fresh() {
+				rate = max(rate, min(look, v.Input.Hosts[i].Rate))
+			}
+			h.Pace = max(salvor.PerSecond(rate*slack), trickle)
 		}
 		c.Hosts = append(c.Hosts, h)
 	}
@@ -215,7 +220,23 @@ func (v *View) most(i int) float64 {
 	return v.Input.Hosts[i].Rate
 }
 
+// exploration is what each host may get of which nearly nothing is known yet,
+// whatever the plan says: it cannot say anything of them.
+func (v *View) exploration() float64 {
+	n := 0
+	for i := range v.Hosts {
+		if v.Hosts[i].fresh() {
+			n++
+		}
+	}
+	return explore * v.Input.Capacity[0].Rate / float64(max(n, 1))
+}
+
 const (
+	// explore is the part of the workers' time for hosts of which nothing is known
+	// yet, and freshFor how many requests of one tell what there is to plan with.
+	explore  = 0.2
+	freshFor = 40
 	// slack is how much more than planned a host may get: what the workers can do
 	// is known to some per cent only, and must not fall by being believed.
 	slack = 1.15

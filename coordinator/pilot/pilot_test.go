@@ -48,7 +48,7 @@ func (w *world) pilot() *Pilot {
 // host has open items in the band of pages, and a rate.
 func host(name string, open int64, rate float64) api.Host {
 	return api.Host{
-		Name: name, Rate: salvor.PerSecond(rate), Ceiling: salvor.PerSecond(rate), Totals: api.Totals{Accepted: open, Queued: open},
+		Name: name, Rate: salvor.PerSecond(rate), Ceiling: salvor.PerSecond(rate), Totals: api.Totals{Accepted: open + freshFor, Queued: open},
 		Bands: []api.BandCount{{Band: salvor.BandPage, Queued: open}},
 	}
 }
@@ -178,6 +178,45 @@ func TestSlowHostsAreFoundOut(t *testing.T) {
 		if r := v.Input.Hosts[i].Rate; x.Host == "calm.example" && r > 4 {
 			t.Errorf("a host that does 2 a second is planned for with %v", r)
 		}
+	}
+}
+
+// Workers need a while to follow a plan, and while they do all they can others may
+// have had a host's part: neither makes it slow.
+func TestHostsAreNotJudgedTooSoon(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		load  api.Load
+		looks int
+	}{
+		{"young", api.Load{Rate: 30, CPU: 0.5}, 10},
+		{"starved", api.Load{Rate: 30, CPU: 0.99}, 100},
+		{"not known", api.Load{Rate: 1, CPU: 0.01}, 100},
+	} {
+		w := newWorld()
+		w.load = []api.Load{c.load}
+		p := w.pilot()
+		var v View
+		for range c.looks {
+			v = w.look(t, p)
+			w.now = w.now.Add(2 * time.Second)
+		}
+		for i, x := range v.Hosts {
+			if r := v.Input.Hosts[i].Rate; r < 30 {
+				t.Errorf("%s: %s is planned for with %v", c.name, x.Host, r)
+			}
+		}
+	}
+}
+
+// A new host gets a part of the workers, though the plan has others to serve.
+func TestNewHostsAreLookedAt(t *testing.T) {
+	w := newWorld()
+	w.crawls[1].Deadline = w.now.Add(10 * time.Minute).UnixMilli()
+	w.hosts[1][0].Totals.Accepted -= freshFor
+	w.look(t, w.pilot())
+	if got := w.pace("calm.example"); got < 0.2*20 || got > 0.2*20.1*slack+0.1 {
+		t.Errorf("a new host gets %v of 20.1", got)
 	}
 }
 

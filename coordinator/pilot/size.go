@@ -21,7 +21,7 @@ const (
 	// sizeMemory is over how many pages the branching is averaged.
 	sizeMemory = 500.0
 	// sizeLeast is how many pages must have been begun for it to be said.
-	sizeLeast = 50.0
+	sizeLeast = 25.0
 	// sizeMost bounds an estimate, as a multiple of what waits: near one page a
 	// page it is of no use.
 	sizeMost = 20.0
@@ -53,12 +53,19 @@ func (s *size) rest(waiting float64) (n float64, endless bool) {
 	return min(waiting*m/(1-m), sizeMost*waiting), false
 }
 
-// grown adds what is not found yet to the tiers, as worth as little as what is
-// worth least: what it is nobody knows.
+// grown adds what is not found yet to the tiers: it is taken to be like what waits.
+// Were it worth less, a site whose best pages are not found yet would seem to have
+// time until later.
 func grown(tiers []plan.Tier, n float64) []plan.Tier {
-	if n < 1 || len(tiers) == 0 {
+	left := 0.0
+	for _, t := range tiers {
+		left += t.Left
+	}
+	if n < 1 || left <= 0 {
 		return tiers
 	}
-	tiers[len(tiers)-1].Left += n
+	for i := range tiers {
+		tiers[i].Left *= (left + n) / left
+	}
 	return tiers
 }

@@ -22,9 +22,12 @@ type speed struct {
 	at    time.Time
 	ended int64   // items that were begun
 	rate  float64 // of these a second
+	known float64 // weight of what the rate was averaged over; 1: a whole span
 	plan  float64
-	slow  int     // looks in a row that it did much less than was planned
-	most  float64 // that it proved to do, and a little more; 0 not known
+	least [2]float64 // of the plans of this span and of the one before
+	turn  time.Time  // when this span began
+	slow  int        // looks in a row that it did much less than was planned
+	most  float64    // that it proved to do, and a little more; 0 not known
 	size  size
 }
 
@@ -34,7 +37,7 @@ const speedSpan = 20 * time.Second
 // of takes a host's newest counters. full says that the workers do all they can.
 func (s speeds) of(id hostID, now time.Time, h *api.Host, full bool) *speed {
 	x := s[id]
-	ended := h.Totals.Accepted - h.Totals.Queued - h.Totals.Waiting - h.Unbegun
+	ended := begun(h)
 	if x == nil {
 		x = &speed{at: now, ended: ended}
 		x.size.take(h.Totals.Accepted, ended)
@@ -48,25 +51,34 @@ func (s speeds) of(id hostID, now time.Time, h *api.Host, full bool) *speed {
 	keep := max(0, 1-span.Seconds()/speedSpan.Seconds())
 	x.size.take(h.Totals.Accepted, ended)
 	recent := float64(max(ended-x.ended, 0)) / span.Seconds()
-	x.rate = x.rate*keep + recent*(1-keep)
+	sum := x.rate*x.known*keep + recent*(1-keep)
+	x.known = x.known*keep + 1 - keep
+	x.rate = sum / x.known
 	x.at, x.ended = now, ended
 	x.judge(h, max(recent, x.rate), full)
 	return x
 }
 
-// judge compares what the host did with what was planned for it. While the workers
-// do all they can, others may have had its part: then it says nothing.
+// begun is how many items of a host were fetched, or are being fetched.
+func begun(h *api.Host) int64 {
+	return h.Totals.Accepted - h.Totals.Queued - h.Totals.Waiting - h.Unbegun
+}
+
+// judge compares what the host did with the least that was planned for it of late:
+// workers need a while to follow. While they do all they can, others may have had
+// its part: then it says nothing.
 func (x *speed) judge(h *api.Host, did float64, full bool) {
-	if x.plan > 0 && did < slowShare*x.plan && h.Totals.Queued > 0 && !full {
+	given := min(x.least[0], x.least[1])
+	if given > 0 && did < slowShare*given && h.Totals.Queued > 0 && !full {
 		x.slow++
 	} else {
 		x.slow = 0
 	}
 	switch {
 	case x.slow >= slowLooks:
-		x.most = max(x.rate*recovers, 1)
+		x.most = max(did*recovers, 1)
 	case x.most > 0:
-		x.most = max(x.most, x.rate*recovers)
+		x.most = max(x.most, did*recovers)
 	}
 }
 
@@ -88,6 +100,15 @@ func (x *speed) limit(h *api.Host) float64 {
 	return r
 }
 
+// planned notes what the host is to get.
+func (x *speed) planned(now time.Time, rate float64) {
+	if now.Sub(x.turn) >= speedSpan {
+		x.least = [2]float64{rate, x.least[0]} // 0 where there was no plan
+		x.turn = now
+	}
+	x.plan, x.least[0] = rate, min(x.least[0], rate)
+}
+
 // planned notes what every host is to get, and forgets those that have nothing
 // left.
 func (s speeds) planned(v *View) {
@@ -95,7 +116,7 @@ func (s speeds) planned(v *View) {
 	for i, h := range v.Hosts {
 		id := hostID{h.Crawl, h.Host}
 		here[id] = true
-		s[id].plan = v.Plan.Hosts[i].Rate
+		s[id].planned(time.UnixMilli(v.At), v.Plan.Hosts[i].Rate)
 	}
 	for id := range s {
 		if !here[id] {
@@ -144,6 +165,14 @@ func measure(nodes []api.NodeStatus) (c Capacity) {
 	}
 	return c
 }
+
+// full says that the workers do all they can, or that nobody knows what they could
+// do.
+func (c Capacity) full() bool { return c.Most == 0 || c.Use > fullUse }
+
+// fullUse is the share in use of what the workers have above which they do all
+// that they can.
+const fullUse = 0.9
 
 func boundOf(l api.Load) string {
 	switch l.Use() {

@@ -38,7 +38,7 @@ func (s *survey) add(c api.Crawl, values Values, hosts []api.Host) {
 			continue
 		}
 		look := s.outlook(h.Name)
-		speed := s.speeds.of(hostID{c.ID, h.Name}, s.now, h, s.v.Capacity.Use > fullUse)
+		speed := s.speeds.of(hostID{c.ID, h.Name}, s.now, h, s.v.Capacity.full())
 		in := plan.Host{
 			Name: h.Name, Pool: -1, Queued: float64(h.Totals.Queued + h.Unbegun), Tiers: tiers(values, h),
 			Survival: survival(c.Deadline, s.now, look.Survival), Rate: speed.limit(h), Before: speed.plan,
@@ -56,16 +56,12 @@ func (s *survey) add(c api.Crawl, values Values, hosts []api.Host) {
 		s.most += in.Rate
 		s.v.Input.Hosts = append(s.v.Input.Hosts, in)
 		s.v.Hosts = append(s.v.Hosts, HostView{
-			Crawl: c.ID, Host: h.Name, Group: h.Group, Open: h.Totals.Open(), Saved: saved(h.Totals),
+			Crawl: c.ID, Host: h.Name, Group: h.Group, Open: h.Totals.Open(), Begun: begun(h), Saved: saved(h.Totals),
 			Speed: speed.rate, Blocked: h.Blocked, Note: h.Note, Site: look.Site, Ends: look.Ends, SafeBy: look.SafeBy, Rest: rest, Endless: endless,
 			Times: times, Queued: values.view(h),
 		})
 	}
 }
-
-// fullUse is the share in use of what the workers have above which they do all
-// that they can.
-const fullUse = 0.9
 
 func (s *survey) pool(name string) int {
 	i, ok := s.pools[name]

@@ -47,6 +47,7 @@ type HostView struct {
 	Group   string         `json:"group,omitempty"` // of merged hosts
 	Open    int64          `json:"open"`
 	Saved   int64          `json:"saved"`
+	Begun   int64          `json:"begun"`             // requests, so far
 	Speed   float64        `json:"speed"`             // items that ended, a second, lately
 	Blocked int64          `json:"blocked,omitempty"` // Unix ms
 	Note    string         `json:"note,omitempty"`    // why it is slow or stopped
@@ -58,6 +59,9 @@ type HostView struct {
 	Times   float64        `json:"times"`             // by how much more the next page is worth, as one of its first
 	Queued  []TierView     `json:"queued,omitempty"`  // in the order in which it is granted
 }
+
+// fresh says that too little of it was fetched to know how much there is.
+func (h *HostView) fresh() bool { return h.Begun < freshFor }
 
 // order are the hosts as they are to be served: those that are planned for first,
 // by what their next request is worth.
