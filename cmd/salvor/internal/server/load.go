@@ -13,14 +13,16 @@ import (
 
 const (
 	loadEvery = time.Second
-	// loadSpan is over how long the load is averaged.
-	loadSpan = 10 * time.Second
+	// loadSpan is over how long the load is averaged: the planner is to see within
+	// seconds that workers are busy.
+	loadSpan = 6 * time.Second
 )
 
 // gauge follows what a worker uses of what it has.
 type gauge struct {
 	mu       sync.Mutex
 	load     api.Load
+	weight   float64 // of what was averaged until now; 1: a whole span
 	begun    bool
 	at       time.Time
 	cpu      time.Duration
@@ -37,7 +39,9 @@ func (g *gauge) sample(now time.Time, cpu time.Duration, u fleet.Use) {
 	}
 	if g.begun {
 		keep := max(0, 1-span.Seconds()/loadSpan.Seconds())
-		mix := func(old *float64, new float64) { *old = *old*keep + new*(1-keep) }
+		weight := g.weight*keep + 1 - keep
+		mix := func(old *float64, new float64) { *old = (*old*g.weight*keep + new*(1-keep)) / weight }
+		defer func() { g.weight = weight }()
 		rate := float64(u.Requests-g.requests) / span.Seconds()
 		mix(&g.load.Rate, rate)
 		mix(&g.load.Connections, share(float64(u.Busy), float64(u.Connections)))

@@ -9,6 +9,21 @@ import (
 	"salvor/cmd/salvor/internal/fleet"
 )
 
+// TestGaugeOfTheFirstSeconds: what a young worker does is told as it is, not as the
+// mean with a time when it did nothing.
+func TestGaugeOfTheFirstSeconds(t *testing.T) {
+	var g gauge
+	at := time.Unix(1_000_000, 0)
+	u := fleet.Use{Busy: 64, Connections: 64}
+	for range 3 {
+		g.sample(at, 0, u)
+		at, u.Requests = at.Add(time.Second), u.Requests+40
+	}
+	if l := g.read(); math.Abs(l.Rate-40) > .1 || math.Abs(l.Connections-1) > .01 {
+		t.Errorf("after two seconds at 40 a second: %+v", l)
+	}
+}
+
 func TestGauge(t *testing.T) {
 	var g gauge
 	at := time.Unix(1_000_000, 0)
