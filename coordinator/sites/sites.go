@@ -206,8 +206,9 @@ func (s *Sites) assess(name string) risk.Assessment {
 }
 
 // Change changes what people recorded of a site, and writes what change returns
-// into the audit log. change may be called more than once.
-func (s *Sites) Change(ctx context.Context, name string, change func(risk.Site) (risk.Site, risk.Entry, error)) (risk.Site, error) {
+// into the audit log, under the name by: records show only who that is by the id of
+// a key, since more people read them. change may be called more than once.
+func (s *Sites) Change(ctx context.Context, name, by string, change func(risk.Site) (risk.Site, risk.Entry, error)) (risk.Site, error) {
 	for range tries {
 		if err := s.refresh(ctx, 0); err != nil {
 			return risk.Site{}, err
@@ -228,7 +229,7 @@ func (s *Sites) Change(ctx context.Context, name string, change func(risk.Site) 
 		if err != nil || s.log == nil {
 			return next, err
 		}
-		return next, s.log.Append(ctx, audit.Entry{At: entry.At, By: entry.By, What: entry.What, Subject: entry.Site, Note: entry.Note, Change: entry.Change})
+		return next, s.log.Append(ctx, audit.Entry{At: entry.At, By: by, What: entry.What, Subject: entry.Site, Note: entry.Note, Change: entry.Change})
 	}
 	return risk.Site{}, salvor.Errorf(salvor.Conflict, "site %s is being changed by others again and again", name).WithHint("try again")
 }

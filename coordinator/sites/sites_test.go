@@ -57,7 +57,7 @@ var begin = time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC)
 
 func deadline(at time.Time, confidence float64) func(risk.Site) (risk.Site, risk.Entry, error) {
 	return func(s risk.Site) (risk.Site, risk.Entry, error) {
-		return s.AddDeadline(risk.Deadline{At: at, Confidence: confidence, Record: risk.Record{By: "key k1 (Ada)", Recorded: begin, Note: "the mail to members"}})
+		return s.AddDeadline(risk.Deadline{At: at, Confidence: confidence, Record: risk.Record{By: "key k1", Recorded: begin, Note: "the mail to members"}})
 	}
 }
 
@@ -72,7 +72,7 @@ func world() (*registry, *Sites, *audit.Log, *time.Time) {
 func TestDeadline(t *testing.T) {
 	r, s, log, now := world()
 	ctx := t.Context()
-	if _, err := s.Change(ctx, "example.org", deadline(begin.Add(10*time.Hour), .95)); err != nil {
+	if _, err := s.Change(ctx, "example.org", "key k1 (Ada)", deadline(begin.Add(10*time.Hour), .95)); err != nil {
 		t.Fatal(err)
 	}
 	other := New(r, log, func() time.Time { return *now })
@@ -117,11 +117,11 @@ func TestSomebodyElseIsFaster(t *testing.T) {
 	ctx := t.Context()
 	r.race = func() {
 		other := New(r, log, func() time.Time { return *now })
-		if _, err := other.Change(ctx, "example.org", deadline(begin.Add(time.Hour), .5)); err != nil {
+		if _, err := other.Change(ctx, "example.org", "key k1 (Ada)", deadline(begin.Add(time.Hour), .5)); err != nil {
 			t.Error(err)
 		}
 	}
-	site, err := s.Change(ctx, "example.org", deadline(begin.Add(2*time.Hour), .9))
+	site, err := s.Change(ctx, "example.org", "key k1 (Ada)", deadline(begin.Add(2*time.Hour), .9))
 	if err != nil || len(site.Deadlines) != 2 {
 		t.Errorf("%+v, %v", site.Deadlines, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"salvor"
@@ -74,12 +75,20 @@ func change[T any](s *Server, r *http.Request, f func(x risk.Site, body T, who r
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
 		return nil, salvor.Errorf(salvor.Invalid, "the record cannot be read: %w", err)
 	}
-	who := risk.Record{By: trust.CallerOf(r.Context()).String(), Recorded: s.Now().UTC().Truncate(time.Second)}
-	_, err := s.Sites.Change(r.Context(), r.PathValue("site"), func(x risk.Site) (risk.Site, risk.Entry, error) { return f(x, body, who) })
+	by := trust.CallerOf(r.Context()).String()
+	who := risk.Record{By: nameless(by), Recorded: s.Now().UTC().Truncate(time.Second)}
+	_, err := s.Sites.Change(r.Context(), r.PathValue("site"), by, func(x risk.Site) (risk.Site, risk.Entry, error) { return f(x, body, who) })
 	if err != nil {
 		return nil, err
 	}
 	return s.showSite(r)
+}
+
+// nameless is who a caller is without the name of a person: what is recorded of
+// sites is read by researchers, and may be published.
+func nameless(caller string) string {
+	id, _, _ := strings.Cut(caller, " (")
+	return id
 }
 
 // define is what a site is; the body of POST /v1/sites/{site}.
@@ -129,7 +138,7 @@ func (s *Server) addObservations(r *http.Request) (any, error) {
 	for i := range list {
 		list[i].Site = r.PathValue("site")
 		if c.Key != nil || !c.Has(api.RoleCoordinator) {
-			list[i].Vantage.Node = c.String()
+			list[i].Vantage.Node = nameless(c.String())
 		}
 	}
 	if err := s.Sites.Observe(r.Context(), list); err != nil {
