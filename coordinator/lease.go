@@ -181,9 +181,8 @@ func (g *Group) portion(now time.Time, s salvor.SessionID, w api.Want, h frontie
 const (
 	// leaseTime is for how long a lease's items last. A worker asks for a slow
 	// host's next lease when it starts the last item of this one, so this only
-	// bounds how much of a queue one worker keeps from the others, and how long
-	// what is found meanwhile, and may be worth more, waits behind it.
-	leaseTime = 20 * time.Second
+	// bounds how much of a queue one worker keeps from the others.
+	leaseTime = time.Minute
 	// leastItems spares a very slow host a grant for every page.
 	leastItems = 8
 	// leastShared is the same where several sessions share the end of a queue.

@@ -194,7 +194,7 @@ func TestExtendPieces(t *testing.T) {
 	}
 }
 
-// A lease lasts for about twenty seconds at its pace: who asks first does not keep a
+// A lease lasts for about a minute at its pace: who asks first does not keep a
 // slow host's queue from the others for hours.
 func TestSlice(t *testing.T) {
 	for _, c := range []struct {
@@ -204,9 +204,9 @@ func TestSlice(t *testing.T) {
 		sharers, want int
 	}{
 		{salvor.PerSecond(0.03), 1000, 1e6, 1, leastItems},
-		{salvor.PerSecond(0.5), 1000, 1e6, 1, 10},
-		{salvor.PerSecond(2), 1000, 1e6, 1, 40},
-		{salvor.PerSecond(20), 1000, 1e6, 1, 400},
+		{salvor.PerSecond(0.5), 1000, 1e6, 1, 30},
+		{salvor.PerSecond(2), 1000, 1e6, 1, 120},
+		{salvor.PerSecond(20), 1000, 1e6, 1, 1000},
 		{salvor.PerSecond(2), 5, 1e6, 1, 5},
 		{salvor.PerSecond(0.03), 5, 1e6, 1, 5},
 		{salvor.Unlimited - 1, 1000, 1e6, 1, 1000},
@@ -218,8 +218,8 @@ func TestSlice(t *testing.T) {
 		{salvor.Unlimited, 1000, 40, 4, 5},
 		{salvor.Unlimited, 1000, 3, 4, leastShared},
 		{salvor.Unlimited, 5, 40, 4, 5},
-		{salvor.PerSecond(2), 1000, 4000, 4, 40},
-		{salvor.PerSecond(2), 1000, 400, 4, 40},
+		{salvor.PerSecond(2), 1000, 4000, 4, 120},
+		{salvor.PerSecond(2), 1000, 400, 4, 50},
 	} {
 		if got := slice(c.pace, c.most, c.queued, c.sharers); got != c.want {
 			t.Errorf("%v/s with %d wanted of %d by %d: %d items, want %d", c.pace.PerSecond(), c.most, c.queued, c.sharers, got, c.want)
@@ -236,7 +236,7 @@ func TestSlowHostIsShared(t *testing.T) {
 	var h api.Holdings
 	for range 3 {
 		l := r.lease(api.Want{Hosts: 1, Items: 1000})
-		if len(l) != 1 || len(l[0].Items) != 10 {
+		if len(l) != 1 || len(l[0].Items) != 30 {
 			t.Fatalf("%d leases, %d items at %v/s", len(l), len(l[0].Items), l[0].Pace.PerSecond())
 		}
 		h.Seen, h.Leases = l[0].ID, append(h.Leases, api.Extension{Lease: l[0].ID})
@@ -245,7 +245,7 @@ func TestSlowHostIsShared(t *testing.T) {
 	}
 	must(t, r.SetCeiling(t.Context(), r.crawl.ID, "a.example", salvor.Unlimited))
 	must(t, r.Feedback(t.Context(), []api.HostFeedback{{Crawl: r.crawl.ID, Host: "a.example", Requests: 1}}))
-	if l := r.lease(api.Want{Hosts: 1, Items: 1000}); len(l) != 1 || len(l[0].Items) != 470 {
+	if l := r.lease(api.Want{Hosts: 1, Items: 1000}); len(l) != 1 || len(l[0].Items) != 410 {
 		t.Errorf("without limit: %d items at %v/s", len(l[0].Items), l[0].Pace.PerSecond())
 	}
 }
