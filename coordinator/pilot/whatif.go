@@ -71,7 +71,7 @@ func (v *View) workers(value string) error {
 // rate changes what a host may be asked.
 func (v *View) rate(host, value string) error {
 	r, err := strconv.ParseFloat(value, 64)
-	if err != nil || r < 0 {
+	if err != nil || !(r >= 0 && r <= anyRate) { // no NaN, no infinity
 		return salvor.Errorf(salvor.Invalid, "%q is no rate", value).WithHint(WhatIfForms)
 	}
 	found := false

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"salvor/coordinator/risk"
@@ -29,6 +30,25 @@ const (
 type certs struct {
 	w    witness
 	dial Dialer
+
+	mu   sync.Mutex
+	last map[string]time.Time // by host: since when the certificate of the last look is good
+}
+
+func newCerts(w witness, dial Dialer) *certs {
+	return &certs{w: w, dial: dial, last: map[string]time.Time{}}
+}
+
+// renewed says that a host has another certificate than at this node's last look.
+func (l *certs) renewed(host string, c *x509.Certificate) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	was, known := l.last[host]
+	if len(l.last) > 2*MostTargets { // hosts that are no target any more
+		clear(l.last)
+	}
+	l.last[host] = c.NotBefore
+	return known && c.NotBefore.After(was)
 }
 
 func (*certs) Name() string         { return "certificates" }
@@ -74,7 +94,7 @@ func (l *certs) judge(t Target, c *x509.Certificate) []risk.Observation {
 		share = float64(left) / float64(life)
 	}
 	out := []risk.Observation{say(risk.SigCertExpired, left < -expiredFor), say(risk.SigCertLate, left > 0 && share < lateShare)}
-	if share > freshShare {
+	if l.renewed(t.Host, c) && share > freshShare {
 		out = append(out, l.w.saw(t, risk.SigCertFresh, text))
 	}
 	return out

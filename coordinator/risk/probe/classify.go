@@ -70,8 +70,12 @@ func (m mark) matches(p *page, title string, body []byte) bool {
 		h := strings.ToLower(p.final.Hostname())
 		return h == m.text || strings.HasSuffix(h, "."+m.text)
 	}
-	return bytes.Contains(body, []byte(m.text))
+	return bytes.Contains(body, []byte(m.text)) && len(strings.Join(strings.Fields(visible(body)), " ")) < littleText
 }
+
+// littleText is how much a page has to read that only says that there is none: a
+// forum in which people speak of such pages has more.
+const littleText = 1500
 
 // classify says which of the signals of a look at a page it is.
 func classify(p *page, marks []mark) (signal, detail string) {
@@ -94,6 +98,8 @@ func classify(p *page, marks []mark) (signal, detail string) {
 		return risk.SigBotWall, fmt.Sprint(s)
 	case s >= 500:
 		return risk.SigDown, fmt.Sprint(s)
+	case s == 404 || s == 410:
+		return risk.SigBrokenApp, fmt.Sprintf("%d for the front page", s)
 	}
 	return risk.SigHealthy, fmt.Sprint(p.status)
 }
@@ -105,18 +111,18 @@ func challenged(p *page, title string) bool {
 }
 
 // closing are phrases of a notice that a site closes.
-var closing = regexp.MustCompile(`(?i)\b(shut(ting)? down|will be (shut|closed|discontinued)|winding down|wind down|is closing|closing (its|our) doors|will close (on|in)|sunset(ting)? (on|this)|ceas(e|ing) operations|will no longer be available|(export|download|save|back up) your (data|content|posts|files) (by|before|until)|wird (am [^.<]{1,30} )?(eingestellt|abgeschaltet|geschlossen)|stellen? (den|ihren) betrieb ein|ferme(ra)? ses portes|cessera d'exister|cerrar[aá] (el|sus)|dejar[aá] de (estar|funcionar)|закрывается|サービスを終了|終了いたします|关闭服务|停止服务)`)
+var closing = regexp.MustCompile(`(?i)(?:\b(?:shut(ting)? down|will be (shut|closed|discontinued)|winding down|wind down|is closing|closing (its|our) doors|will close (on|in)|sunset(ting)? (on|this)|ceas(e|ing) operations|will no longer be available|(export|download|save|back up) your (data|content|posts|files) (by|before|until)|wird (am [^.<]{1,30} )?(eingestellt|abgeschaltet|geschlossen)|stellen? (den|ihren) betrieb ein|ferme(ra)? ses portes|cessera d'exister|cerrar[aá] (el|sus)|dejar[aá] de (estar|funcionar))|закрывается|サービスを終了|終了いたします|关闭服务|停止服务)`)
 
-// notice is the first phrase of closing in the upper part of a page, with a little
-// around it; "" none. What is below are posts of people.
-func notice(body []byte) string {
-	text := visible(body)
-	at := closing.FindStringIndex(text)
+// notice is the first phrase of closing in the upper part of a page, and the phrase
+// with what follows it; "" none. What is below are posts of people.
+func notice(body []byte) (phrase, text string) {
+	all := visible(titleForm.ReplaceAll(body, nil))
+	at := closing.FindStringIndex(all)
 	if at == nil {
-		return ""
+		return "", ""
 	}
-	from, to := max(at[0]-30, 0), min(at[1]+60, len(text))
-	return strings.ToValidUTF8(strings.Join(strings.Fields(text[from:to]), " "), "")
+	text = strings.ToValidUTF8(strings.Join(strings.Fields(all[at[0]:min(at[1]+80, len(all))]), " "), "")
+	return strings.ToLower(all[at[0]:at[1]]), text
 }
 
 var (

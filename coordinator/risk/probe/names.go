@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -40,9 +41,12 @@ type names struct {
 
 // zone is what the last look found of a host's name: enough to see that it moved.
 type zone struct {
-	servers  []string // registered domains of its name servers
-	networks []string // /16 of its IPv4 addresses
+	servers  []string             // registered domains of its name servers
+	networks map[string]time.Time // /16 of its IPv4 addresses, and when each was seen last
 }
+
+// rotation is for how long networks are remembered between which a name changes.
+const rotation = 7 * 24 * time.Hour
 
 // newNames asks the given servers, or those of the system; without third only the
 // first of those.
@@ -95,7 +99,7 @@ func (l *names) Look(ctx context.Context, t Target) ([]risk.Observation, error) 
 	if err != nil {
 		return seen, nil // the name is there: that its servers' names are not told says nothing
 	}
-	parked, now := "", zone{networks: networks(addresses.Answer)}
+	parked, now := "", zone{networks: l.networks(addresses.Answer)}
 	for _, rr := range ns.Answer {
 		x, ok := rr.(*dns.NS)
 		if !ok {
@@ -112,28 +116,31 @@ func (l *names) Look(ctx context.Context, t Target) ([]risk.Observation, error) 
 	return append(seen, l.moved(t, host, now)...), nil
 }
 
-// moved says what changed since the last look of this node: other name servers
-// altogether, or another network altogether. Some of several change every day.
+// moved says what changed since the looks of this node before: other name servers
+// altogether, or a network that it was not in for a week. Some change every day.
 func (l *names) moved(t Target, host string, now zone) (out []risk.Observation) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.last) > 2*MostTargets { // hosts that are no target any more
+		clear(l.last)
+	}
 	was, known := l.last[host]
+	if known && apart(was.servers, now.servers) {
+		out = append(out, l.w.saw(t, risk.SigNSChanged, strings.Join(was.servers, " ")+" -> "+strings.Join(now.servers, " ")))
+	}
+	before, after := slices.Sorted(maps.Keys(was.networks)), slices.Sorted(maps.Keys(now.networks))
+	if known && apart(before, after) {
+		out = append(out, l.w.saw(t, risk.SigAddressChanged, strings.Join(before, " ")+" -> "+strings.Join(after, " ")))
+	}
 	if len(now.servers) == 0 {
 		now.servers = was.servers
 	}
-	if len(now.networks) == 0 {
-		now.networks = was.networks
+	for n, at := range was.networks {
+		if _, again := now.networks[n]; !again && l.w.now().Sub(at) < rotation {
+			now.networks[n] = at
+		}
 	}
 	l.last[host] = now
-	l.mu.Unlock()
-	if !known {
-		return nil
-	}
-	if apart(was.servers, now.servers) {
-		out = append(out, l.w.saw(t, risk.SigNSChanged, strings.Join(was.servers, " ")+" -> "+strings.Join(now.servers, " ")))
-	}
-	if apart(was.networks, now.networks) {
-		out = append(out, l.w.saw(t, risk.SigAddressChanged, strings.Join(was.networks, " ")+" -> "+strings.Join(now.networks, " ")))
-	}
 	return out
 }
 
@@ -142,7 +149,8 @@ func apart(a, b []string) bool {
 	return len(a) > 0 && len(b) > 0 && !slices.ContainsFunc(a, func(s string) bool { return slices.Contains(b, s) })
 }
 
-func networks(answer []dns.RR) (out []string) {
+func (l *names) networks(answer []dns.RR) map[string]time.Time {
+	out := map[string]time.Time{}
 	for _, rr := range answer {
 		x, ok := rr.(*dns.A)
 		if !ok {
@@ -152,8 +160,8 @@ func networks(answer []dns.RR) (out []string) {
 		if !ok {
 			continue
 		}
-		if p, err := a.Prefix(16); err == nil && !slices.Contains(out, p.String()) {
-			out = append(out, p.String())
+		if p, err := a.Prefix(16); err == nil {
+			out[p.String()] = l.w.now()
 		}
 	}
 	return out
@@ -183,6 +191,9 @@ func (l *names) exists(ctx context.Context, host string) (rcode int, answer *dns
 	rcode = -1
 	for i, s := range l.servers[:min(len(l.servers), 2)] {
 		a, aerr := l.ask(ctx, s, host, dns.TypeA)
+		if aerr == nil && a.Rcode != dns.RcodeSuccess && a.Rcode != dns.RcodeNameError && a.Rcode != dns.RcodeServerFailure {
+			aerr = salvor.Errorf(salvor.Unavailable, "%s answers %s", s, dns.RcodeToString[a.Rcode])
+		}
 		switch {
 		case aerr != nil:
 			err = errors.Join(err, aerr)
@@ -194,7 +205,7 @@ func (l *names) exists(ctx context.Context, host string) (rcode int, answer *dns
 		}
 		rcode = a.Rcode
 	}
-	if rcode < 0 {
+	if rcode < 0 || err != nil { // nobody confirms it
 		return 0, nil, err
 	}
 	return rcode, nil, nil

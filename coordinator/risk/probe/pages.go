@@ -18,8 +18,11 @@ import (
 )
 
 const (
-	pageEvery  = 30 * time.Minute
-	pageWithin = 30 * time.Second
+	pageEvery = 30 * time.Minute
+	// pageWithin bounds one request, dialWithin a connection: what hangs is down, and
+	// must be seen to be before the look itself ends.
+	pageWithin = 12 * time.Second
+	dialWithin = 8 * time.Second
 	// mostPage bounds what is read of a page.
 	mostPage = 256 << 10
 	// others is how many further pages must show a notice for it to be the site's.
@@ -40,11 +43,20 @@ func newPages(w witness, dial Dialer) (*pages, error) {
 		return nil, err
 	}
 	transport := &http.Transport{
-		DialContext: dial, DisableKeepAlives: true, Proxy: nil, MaxResponseHeaderBytes: 64 << 10,
+		DialContext: patient(dial), DisableKeepAlives: true, Proxy: nil, MaxResponseHeaderBytes: 64 << 10,
 		TLSClientConfig:     &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10}, // certificates have a look of their own
 		TLSHandshakeTimeout: pageWithin,
 	}
 	return &pages{w, &http.Client{Transport: transport, Timeout: pageWithin}, marks}, nil
+}
+
+// patient bounds a connection.
+func patient(dial Dialer) Dialer {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, dialWithin)
+		defer cancel()
+		return dial(ctx, network, address)
+	}
 }
 
 func (*pages) Name() string         { return "pages" }
@@ -83,8 +95,8 @@ func (l *pages) Look(ctx context.Context, t Target) ([]risk.Observation, error) 
 	} else {
 		seen = append(seen, l.w.missed(t, risk.SigLoginWall))
 	}
-	seen = append(seen, l.banner(ctx, t, p), l.robots(ctx, t, root))
-	return seen, nil
+	seen = append(seen, l.banner(ctx, t, p)...)
+	return append(seen, l.robots(ctx, t, root)...), nil
 }
 
 // refusedByUs says that the guard did not let a probe dial.
@@ -127,13 +139,14 @@ func (l *pages) get(ctx context.Context, u string) (*page, error) {
 var linkForm = regexp.MustCompile(`(?i)<a\b[^>]*\bhref\s*=\s*["']?([^"'\s>#]+)`)
 
 // banner sees a notice of closing where the front page and two others have the
-// same phrase: one page may be about another site's end.
-func (l *pages) banner(ctx context.Context, t Target, front *page) risk.Observation {
-	text := notice(front.body)
-	if text == "" {
-		return l.w.missed(t, risk.SigBanner)
+// same phrase: one page may be about another site's end. It says nothing where the
+// others could not be read.
+func (l *pages) banner(ctx context.Context, t Target, front *page) []risk.Observation {
+	phrase, text := notice(front.body)
+	if phrase == "" {
+		return []risk.Observation{l.w.missed(t, risk.SigBanner)}
 	}
-	asked, have := map[string]bool{front.final.String(): true}, 0
+	asked, have, failed := map[string]bool{front.final.String(): true}, 0, false
 	for _, m := range linkForm.FindAllSubmatch(front.body, 40) {
 		u, err := front.final.Parse(string(m[1]))
 		if err != nil || u.Host != front.final.Host || asked[u.String()] || len(asked) > 2*others {
@@ -141,22 +154,33 @@ func (l *pages) banner(ctx context.Context, t Target, front *page) risk.Observat
 		}
 		asked[u.String()] = true
 		p, err := l.get(ctx, u.String())
-		if err == nil && p.status == http.StatusOK && notice(p.body) == text {
+		if err != nil || p.status != http.StatusOK {
+			failed = true
+			continue
+		}
+		if same, _ := notice(p.body); same == phrase {
 			if have++; have == others {
-				return l.w.saw(t, risk.SigBanner, text)
+				return []risk.Observation{l.w.saw(t, risk.SigBanner, text)}
 			}
 		}
 	}
-	return l.w.missed(t, risk.SigBanner)
+	if failed {
+		return nil
+	}
+	return []risk.Observation{l.w.missed(t, risk.SigBanner)}
 }
 
-// robots sees a robots.txt that keeps everybody out.
-func (l *pages) robots(ctx context.Context, t Target, root *url.URL) risk.Observation {
+// robots sees a robots.txt that keeps everybody out. It says nothing where the file
+// could not be read.
+func (l *pages) robots(ctx context.Context, t Target, root *url.URL) []risk.Observation {
 	p, err := l.get(ctx, root.JoinPath("/robots.txt").String())
-	if err == nil && p.status == http.StatusOK && closed(p.body) {
-		return l.w.saw(t, risk.SigRobotsClosed, "Disallow: / for everybody")
+	switch {
+	case err != nil || p.status >= 500 || p.status == http.StatusTooManyRequests || p.status == http.StatusForbidden:
+		return nil
+	case p.status == http.StatusOK && closed(p.body):
+		return []risk.Observation{l.w.saw(t, risk.SigRobotsClosed, "Disallow: / for everybody")}
 	}
-	return l.w.missed(t, risk.SigRobotsClosed)
+	return []risk.Observation{l.w.missed(t, risk.SigRobotsClosed)}
 }
 
 // closed says whether the group of * disallows everything and allows nothing.

@@ -85,8 +85,8 @@ func (*rdap) Every() time.Duration { return rdapEvery }
 type domain struct {
 	Status []string `json:"status"`
 	Events []struct {
-		Action string    `json:"eventAction"`
-		Date   time.Time `json:"eventDate"`
+		Action string `json:"eventAction"`
+		Date   string `json:"eventDate"`
 	} `json:"events"`
 	Entities []struct {
 		Roles  []string `json:"roles"`
@@ -180,8 +180,9 @@ var statuses = []struct{ status, signal string }{
 // themselves, and their date jumps by a year, while the registrar's lapses: so the
 // status, and the registrar's date, count before the registry's.
 func judgeDomain(w witness, t Target, d *domain) (out []risk.Observation) {
-	has := func(status string) bool {
-		return slices.ContainsFunc(d.Status, func(s string) bool { return strings.EqualFold(s, status) })
+	has := func(status string) bool { // some registries spell them as EPP does: clientHold
+		plain := func(s string) string { return strings.ToLower(strings.ReplaceAll(s, " ", "")) }
+		return slices.ContainsFunc(d.Status, func(s string) bool { return plain(s) == plain(status) })
 	}
 	say := func(signal string, is bool, text string) {
 		if is {
@@ -212,10 +213,23 @@ func expiry(d *domain) (at time.Time) {
 	for _, e := range d.Events {
 		switch e.Action {
 		case "registrar expiration":
-			return e.Date
+			if t := dateOf(e.Date); !t.IsZero() {
+				return t
+			}
 		case "expiration":
-			at = e.Date
+			at = dateOf(e.Date)
 		}
 	}
 	return at
+}
+
+// dateOf reads a date of RFC 3339, and what some registries write for one; zero if
+// it is none.
+func dateOf(s string) time.Time {
+	for _, form := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", time.DateOnly} {
+		if t, err := time.Parse(form, strings.TrimSpace(s)); err == nil {
+			return t
+		}
+	}
+	return time.Time{}
 }

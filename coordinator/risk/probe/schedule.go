@@ -33,7 +33,7 @@ type lookKey struct {
 
 const (
 	// atOnce looks are under way at a time, and one look may take lookWithin.
-	atOnce     = 4
+	atOnce     = 16
 	lookWithin = time.Minute
 	// MostTargets bounds how many hosts are looked at.
 	MostTargets = 1000

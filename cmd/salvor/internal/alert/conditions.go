@@ -98,7 +98,7 @@ func (w *Watch) forecasts(out []Condition, now time.Time, v *pilot.View) []Condi
 		}
 		if f.By < (1-fall)*b.urls {
 			out = append(out, Condition{Code: Forecast, Subject: f.Name,
-				Text: fmt.Sprintf("some %.0f URLs of crawl %s will be saved by its deadline; it were %.0f", f.By, f.Name, b.urls), Hint: f.Tip})
+				Text: fmt.Sprintf("some %.0f URLs of crawl %s will be saved by its deadline; it was %.0f before", f.By, f.Name, b.urls), Hint: f.Tip})
 		}
 	}
 	return out
@@ -150,7 +150,7 @@ func (w *Watch) dates(out []Condition, now time.Time, all []sites.Info) []Condit
 		}
 		was, known := w.ends[name]
 		w.ends[name] = ends
-		if known && was != 0 && ends != 0 && was != ends {
+		if known && was > now.UnixMilli() && ends != 0 && was != ends { // one that has passed was not moved
 			way := "later"
 			if ends < was {
 				way = "forward"
