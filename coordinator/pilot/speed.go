@@ -135,8 +135,10 @@ type Capacity struct {
 	Spool   float64 `json:"spool"`           // fullest, 0 to 1
 }
 
-// leastUse is what a worker must use for it to be said what it could do.
-const leastUse = 0.05
+// leastUse is what a worker must use for it to be said what it could do. Below, a
+// good part of what it uses may be for other things than fetching: what it could do
+// would seem to fall with what it is given, and be given less for that.
+const leastUse = 0.5
 
 // measure adds the workers up. A worker that uses a share of what it has could do
 // its rate divided by that share (the utilisation law; Denning and Buzen, 1978).
