@@ -165,6 +165,7 @@ func (p *Pilot) survey(ctx context.Context) (View, error) {
 			s.add(c, values, hosts)
 		}
 	}
+	s.shared()
 	v.Input.Capacity = []plan.Step{{Rate: v.Capacity.rate(s.most)}}
 	v.Input.Every = p.c.Every.Seconds()
 	if trouble != nil { // the plan is made without

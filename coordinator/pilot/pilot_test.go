@@ -372,3 +372,34 @@ func TestValuesOfACrawl(t *testing.T) {
 		t.Errorf("without first pages: %+v", got)
 	}
 }
+
+// TestOneHostOfTwoCrawls: its budget is planned once, and both crawls get of it.
+func TestOneHostOfTwoCrawls(t *testing.T) {
+	w := newWorld()
+	w.load = []api.Load{{Rate: 1, CPU: .01}}
+	for id := range w.hosts {
+		w.hosts[id] = []api.Host{host("same.example", 5000, 6)}
+	}
+	v := w.look(t, w.pilot())
+	sum := 0.0
+	for _, s := range v.Plan.Hosts {
+		sum += s.Rate
+	}
+	if sum > 6.01 || sum < 5.9 {
+		t.Errorf("%.2f a second are planned of a host that may be asked 6", sum)
+	}
+	more, err := v.If("rate:same.example=20")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum = 0
+	for _, s := range more.Plan.Hosts {
+		sum += s.Rate
+	}
+	if sum < 19.9 || sum > 20.01 {
+		t.Errorf("at 20 a second %.2f are planned", sum)
+	}
+	if _, err := v.If("workers=9"); salvor.ClassOf(err) != salvor.Invalid {
+		t.Errorf("what nine idle workers could do: %v", err)
+	}
+}

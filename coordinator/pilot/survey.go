@@ -73,6 +73,31 @@ func (s *survey) pool(name string) int {
 	return i
 }
 
+// shared makes one pool of a host that several crawls have: its budget is one.
+func (s *survey) shared() {
+	first := map[string]int{}
+	for i := range s.v.Input.Hosts {
+		in := &s.v.Input.Hosts[i]
+		if in.Pool >= 0 {
+			continue
+		}
+		j, again := first[in.Name]
+		if !again {
+			first[in.Name] = i
+			continue
+		}
+		one := &s.v.Input.Hosts[j]
+		if one.Pool < 0 {
+			one.Pool = len(s.v.Input.Pools)
+			s.v.Input.Pools = append(s.v.Input.Pools, plan.Pool{Name: in.Name, Rate: one.Rate, Pool: -1})
+		}
+		in.Pool = one.Pool
+		p := &s.v.Input.Pools[in.Pool]
+		s.most -= min(p.Rate, in.Rate)
+		p.Rate = max(p.Rate, in.Rate)
+	}
+}
+
 // merged learns what merged hosts may get together: the shares of all groups.
 func (s *survey) merged(ctx context.Context, groups []Group) error {
 	if len(s.pools) == 0 {

@@ -44,6 +44,7 @@ func (v View) If(change string) (View, error) {
 func (v View) clone() View {
 	v.Input.Capacity = append([]plan.Step(nil), v.Input.Capacity...)
 	v.Input.Hosts = append([]plan.Host(nil), v.Input.Hosts...)
+	v.Input.Pools = append([]plan.Pool(nil), v.Input.Pools...)
 	v.Crawls = append([]CrawlView(nil), v.Crawls...)
 	return v
 }
@@ -56,6 +57,10 @@ func (v *View) workers(value string) error {
 	}
 	if value[0] == '+' || value[0] == '-' {
 		n += v.Capacity.Workers
+	}
+	if v.Capacity.Workers > 0 && v.Capacity.Most == 0 {
+		return salvor.Errorf(salvor.Invalid, "how fast %d workers would be is not known: those there are have little to do", n).
+			WithHint("more workers would not make it faster now; salvor plan show says what bounds it")
 	}
 	if n < 0 || v.Capacity.Workers == 0 {
 		return salvor.Errorf(salvor.Invalid, "there are %d workers, and how fast %d would be is not known", v.Capacity.Workers, n)
@@ -78,7 +83,17 @@ func (v *View) rate(host, value string) error {
 	for i := range v.Hosts {
 		if v.Hosts[i].Host == host {
 			v.Input.Hosts[i].Rate, found = r, true
+			if p := v.Input.Hosts[i].Pool; p >= 0 && v.Hosts[i].Group == "" { // of several crawls
+				v.Input.Pools[p].Rate = r
+			}
 		}
+	}
+	if v.Capacity.Most == 0 && len(v.Input.Capacity) > 0 { // not known: as if the workers could do all
+		most := 1.0
+		for i := range v.Input.Hosts {
+			most += v.Input.Hosts[i].Rate
+		}
+		v.Input.Capacity[0].Rate = most
 	}
 	return v.known(found, host)
 }
