@@ -177,19 +177,26 @@ func left(x siteDate, now time.Time) string {
 }
 
 func (w *world) deadlineClearCommand() *cobra.Command {
+	return w.withdrawCommand("salvor site deadline clear", "Withdraw a deadline", "Clear withdraws deadline ID of SITE. The record stays, and says who withdrew\nit.",
+		func(ctx context.Context, c *client.Cluster, site string, r risk.Record) (sites.View, error) {
+			return c.SetDeadline(ctx, site, risk.Deadline{Withdrawn: true, Record: r})
+		})
+}
+
+// withdrawCommand is a command that takes back a record of a site.
+func (w *world) withdrawCommand(name, short, long string, withdraw func(ctx context.Context, c *client.Cluster, site string, r risk.Record) (sites.View, error)) *cobra.Command {
 	d, note := new(dialing), ""
 	cmd := &cobra.Command{
-		Use: "clear [flags] SITE ID", Short: "Withdraw a deadline",
-		Long:        "Clear withdraws deadline ID of SITE. The record stays, and says who withdrew\nit.",
+		Use: name[strings.LastIndexByte(name, ' ')+1:] + " [flags] SITE ID", Short: short, Long: long,
 		Annotations: map[string]string{"exit": siteExit},
-		Args:        namesOf("salvor site deadline clear SITE ID", "site", "ID"),
+		Args:        namesOf(name+" SITE ID", "site", "ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := recordID(args[1])
 			if err != nil {
 				return err
 			}
 			return w.recordSite(cmd, d, func(ctx context.Context, c *client.Cluster) (sites.View, error) {
-				return c.SetDeadline(ctx, args[0], risk.Deadline{Withdrawn: true, Record: risk.Record{Replaces: id, Note: note}})
+				return withdraw(ctx, c, args[0], risk.Record{Replaces: id, Note: note})
 			})
 		},
 	}

@@ -190,24 +190,10 @@ func (w *world) riskMuteCommand() *cobra.Command {
 }
 
 func (w *world) riskLiftCommand() *cobra.Command {
-	d, note := new(dialing), ""
-	cmd := &cobra.Command{
-		Use: "lift [flags] SITE ID", Short: "Withdraw a pin, floor, ceiling, threat or mute",
-		Long:        "Lift withdraws record ID of SITE. The record stays, and says who withdrew it.",
-		Annotations: map[string]string{"exit": siteExit},
-		Args:        namesOf("salvor site risk lift SITE ID", "site", "ID"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := recordID(args[1])
-			if err != nil {
-				return err
-			}
-			return w.recordSite(cmd, d, func(ctx context.Context, c *client.Cluster) (sites.View, error) {
-				return c.SetOverride(ctx, args[0], risk.Override{Withdrawn: true, Record: risk.Record{Replaces: id, Note: note}})
-			})
-		},
-	}
-	declare(cmd, append([]optionGroup{{"Record", []option{{name: "note", value: text(&note), usage: "why: `TEXT`"}}}}, d.groups("print the site as JSON (docs/json.md)")...)...)
-	return cmd
+	return w.withdrawCommand("salvor site risk lift", "Withdraw a pin, floor, ceiling, threat or mute", "Lift withdraws record ID of SITE. The record stays, and says who withdrew it.",
+		func(ctx context.Context, c *client.Cluster, site string, r risk.Record) (sites.View, error) {
+			return c.SetOverride(ctx, site, risk.Override{Withdrawn: true, Record: r})
+		})
 }
 
 func (w *world) riskAnnounceCommand() *cobra.Command {
