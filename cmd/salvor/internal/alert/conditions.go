@@ -2,6 +2,8 @@ package alert
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"salvor"
@@ -14,8 +16,13 @@ import (
 // Watch finds what is so now. What it remembers are forecasts and dates.
 type Watch struct {
 	best  map[salvor.CrawlID]best
-	ends  map[string]int64 // by site: its next deadline
-	still map[string]time.Time
+	ends  map[string]int64     // by site: its next deadline
+	still map[hostOf]time.Time // since when a crawl got nothing of a host
+}
+
+type hostOf struct {
+	crawl salvor.CrawlID
+	host  string
 }
 
 // best is the highest forecast of a crawl lately. It is of URLs: the share of what
@@ -44,7 +51,7 @@ const (
 // Conditions are what the status, the plan and the sites say.
 func (w *Watch) Conditions(now time.Time, st *api.Status, v *pilot.View, all []sites.Info) (out []Condition) {
 	if w.best == nil {
-		w.best, w.ends, w.still = map[salvor.CrawlID]best{}, map[string]int64{}, map[string]time.Time{}
+		w.best, w.ends, w.still = map[salvor.CrawlID]best{}, map[string]int64{}, map[hostOf]time.Time{}
 	}
 	out = nodes(out, st)
 	if v != nil {
@@ -83,6 +90,9 @@ func nodes(out []Condition, st *api.Status) []Condition {
 
 // forecasts compares what will be saved with what was forecast.
 func (w *Watch) forecasts(out []Condition, now time.Time, v *pilot.View) []Condition {
+	maps.DeleteFunc(w.best, func(id salvor.CrawlID, _ best) bool {
+		return !slices.ContainsFunc(v.Forecasts, func(f pilot.Forecast) bool { return f.Crawl == id })
+	})
 	for _, f := range v.Forecasts {
 		if v.Capacity.Workers == 0 {
 			out = append(out, Condition{Code: NoWorker, Subject: f.Name, Text: "crawl " + f.Name + " runs, and no worker is at work", Hint: "salvor status says why; another joins with salvor join"})
@@ -106,33 +116,34 @@ func (w *Watch) forecasts(out []Condition, now time.Time, v *pilot.View) []Condi
 
 // hosts are those that ask for a pause, or say nothing.
 func (w *Watch) hosts(out []Condition, now time.Time, v *pilot.View) []Condition {
-	here := map[string]bool{}
+	here := map[hostOf]bool{}
 	for i, h := range v.Hosts {
+		k := hostOf{h.Crawl, h.Host}
 		until := time.UnixMilli(h.Blocked)
 		switch {
 		case h.Blocked > v.At:
-			delete(w.still, h.Host)
+			delete(w.still, k)
 			if until.Sub(now) > longBlock {
 				out = append(out, Condition{Code: Blocked, Subject: h.Host, Text: fmt.Sprintf("%s is asked for nothing until %s: %s", h.Host, until.UTC().Format("2006-01-02 15:04Z"), h.Note),
 					Hint: "a ban? Ask its operator; do not get round it. salvor plan explain " + h.Host})
 			}
 			continue
 		case h.Speed > 0.01 || v.Plan.Hosts[i].Rate < 0.05 || h.Open == 0:
-			delete(w.still, h.Host)
+			delete(w.still, k)
 			continue
 		}
-		here[h.Host] = true
-		if _, ok := w.still[h.Host]; !ok {
-			w.still[h.Host] = now
+		here[k] = true
+		if _, ok := w.still[k]; !ok {
+			w.still[k] = now
 		}
-		if since := w.still[h.Host]; now.Sub(since) >= silentFor {
+		if since := w.still[k]; now.Sub(since) >= silentFor {
 			out = append(out, Condition{Code: Silent, Subject: h.Host, Text: fmt.Sprintf("%s has brought nothing since %s, with %d URLs open", h.Host, since.UTC().Format("15:04:05Z"), h.Open),
 				Hint: "does it still answer? salvor crawl show, salvor site risk explain"})
 		}
 	}
-	for h := range w.still {
-		if !here[h] {
-			delete(w.still, h)
+	for k := range w.still {
+		if !here[k] {
+			delete(w.still, k)
 		}
 	}
 	return out
@@ -140,6 +151,12 @@ func (w *Watch) hosts(out []Condition, now time.Time, v *pilot.View) []Condition
 
 // dates are deadlines that moved, and those that have passed.
 func (w *Watch) dates(out []Condition, now time.Time, all []sites.Info) []Condition {
+	if all == nil { // they could not be read
+		return out
+	}
+	maps.DeleteFunc(w.ends, func(site string, _ int64) bool {
+		return !slices.ContainsFunc(all, func(i sites.Info) bool { return i.Site.Name == site })
+	})
 	for _, i := range all {
 		name, ends := i.Site.Name, int64(0)
 		for _, d := range i.Site.Standing() {

@@ -50,6 +50,9 @@ func declare(cmd *cobra.Command, groups ...optionGroup) {
 
 // open connects to the cluster that flags, environment or files name.
 func (w *world) open(ctx context.Context, d *dialing) (*client.Cluster, error) {
+	if err := w.almost(personal); err != nil { // another cluster might be asked
+		return nil, err
+	}
 	c, err := client.Find(client.Query{Server: d.server, KeyFile: d.keyFile, Dir: d.dir, Env: w.env})
 	if err != nil {
 		return nil, err
@@ -166,7 +169,10 @@ func (w *world) completeNames(d *dialing, names func(context.Context, *client.Cl
 // oneName takes the one argument of a command.
 func oneName(what, usage string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
-		if len(args) != 1 || args[0] == "" {
+		if len(args) == 1 && args[0] == "" {
+			return salvor.Errorf(salvor.Invalid, "the name of the %s is empty", what).WithHint("%s", usage)
+		}
+		if len(args) != 1 {
 			return salvor.Errorf(salvor.Invalid, "one %s is named, and %d were", what, len(args)).WithHint("%s", usage)
 		}
 		return nil

@@ -172,7 +172,7 @@ func hostOfCrawl(h api.Host, now time.Time) hostJSON {
 	out := hostJSON{
 		Host: h.Name, Open: t.Open(), Queued: t.Queued, Waiting: t.Waiting, UnderWay: t.Leased,
 		Saved: t.Outcomes[salvor.Saved] + t.Outcomes[salvor.Revisit], Known: t.Accepted,
-		Rate: perSecond(h.Rate), Ceiling: perSecond(h.Ceiling), Booked: h.Booked.PerSecond(), Note: h.Note, Group: h.Group,
+		Rate: perSecond(min(h.Rate, h.Ceiling)), Ceiling: perSecond(h.Ceiling), Booked: h.Booked.PerSecond(), Note: h.Note, Group: h.Group,
 	}
 	if h.Blocked > 0 {
 		out.Blocked = time.UnixMilli(h.Blocked).UTC()

@@ -120,20 +120,31 @@ func (w *world) fromEnv(fs *pflag.FlagSet) (err error) {
 }
 
 // misspelt refuses a variable that is written almost like that of a setting, and
-// sets nothing. Others may be anybody's: Kubernetes makes SALVOR_SERVICE_HOST and
-// SALVOR_PORT for a service of that name.
+// sets nothing.
 func (w *world) misspelt(fs *pflag.FlagSet) error {
+	known := slices.Clone(personal)
+	fs.VisitAll(func(f *pflag.Flag) { known = append(known, envName(f.Name)) })
+	return w.almost(known)
+}
+
+// personal are the variables of people and scripts, beside those of a node.
+var personal = []string{client.EnvServer, client.EnvKey, client.EnvKeyFile, envToken}
+
+// almost refuses a variable that is written almost like one that is known. Others
+// may be anybody's: Kubernetes makes SALVOR_SERVICE_HOST and SALVOR_PORT for a
+// service of that name.
+func (w *world) almost(known []string) error {
 	for _, name := range w.envNames {
-		if slices.Contains([]string{client.EnvServer, client.EnvKey, client.EnvKeyFile, envToken}, name) || !strings.HasPrefix(name, envName("")) {
+		if slices.Contains(known, name) || !strings.HasPrefix(name, envName("")) || w.env(name) == "" {
 			continue
 		}
 		best, at := "", 3
-		fs.VisitAll(func(f *pflag.Flag) {
-			if d := distance(name, envName(f.Name)); d < at {
-				best, at = envName(f.Name), d
+		for _, k := range known {
+			if d := distance(name, k); d < at {
+				best, at = k, d
 			}
-		})
-		if at > 0 && best != "" && w.env(name) != "" {
+		}
+		if best != "" {
 			return salvor.Errorf(salvor.Invalid, "there is no setting for the variable %s", name).WithHint("did you mean %s?", best)
 		}
 	}

@@ -87,9 +87,9 @@ func (n *node) cluster(ctx context.Context, client *http.Client, real bool) api.
 		case !ok && silent[m.Address] != "":
 			s.Silent = silent[m.Address]
 		case !ok:
-			s.Silent = "no coordinator heard of it since it started itself"
+			s.Silent = "it has not reported since this coordinator started"
 		case now.Sub(time.UnixMilli(s.At)) > silentAfter:
-			s.Silent = "it has not been heard of since"
+			s.Silent = "it stopped reporting"
 			s.Ready = false
 		}
 		s.Node = m
