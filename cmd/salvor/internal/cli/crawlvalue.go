@@ -116,7 +116,7 @@ func (w *world) setValues(ctx context.Context, c *client.Cluster, name string, w
 		if err != nil {
 			return err
 		}
-		return w.tellValued(next, &x, changed, asJSON)
+		return w.tellValued(next, &x, changed, c.Settings.Level >= movesFrom, asJSON)
 	}
 	return salvor.Errorf(salvor.Conflict, "crawl %s is changed again and again by somebody else", name).WithHint("try again")
 }
@@ -140,12 +140,18 @@ func valued(c api.Crawl, want outfit.Values) (next api.Crawl, x outfit.Spec, cha
 	return next, x, true, err
 }
 
-func (w *world) tellValued(c api.Crawl, x *outfit.Spec, changed, asJSON bool) error {
+// movesFrom is the feature level from which what is queued can be moved.
+const movesFrom = 3
+
+func (w *world) tellValued(c api.Crawl, x *outfit.Spec, changed, moves, asJSON bool) error {
 	if asJSON {
 		return w.printJSON(valuesOf(c, x))
 	}
 	n := progress.Counted(int64(len(x.ValuesInForce().Rules)), "value rule")
 	text := fmt.Sprintf("crawl %s has %s now; what is queued is being moved to its place: salvor crawl value show %s", c.Name, n, c.Name)
+	if !moves {
+		text = fmt.Sprintf("crawl %s has %s now, for what is found from now on; what is queued is moved when the cluster has feature level %d (salvor status)", c.Name, n, movesFrom)
+	}
 	if !changed {
 		text = fmt.Sprintf("crawl %s had these already: %s", c.Name, n)
 	}
