@@ -276,8 +276,25 @@ func (f *fleet) pages() int { return f.site.Pages * len(f.web.URLs) }
 // reach waits until so many pages were asked for.
 func (f *fleet) reach(n int) {
 	f.t.Helper()
-	eventuallySay(f.t, time.Minute, func() string { return fmt.Sprintf("%d requests, there are %d", n, f.web.Count()) },
+	eventuallySay(f.t, time.Minute, func() string { return fmt.Sprintf("%d requests, there are %d\n%s", n, f.web.Count(), f.sight()) },
 		func() bool { return f.web.Count() >= n })
+}
+
+// sight is what the cluster says of its crawls, for a test that failed.
+func (f *fleet) sight() string {
+	var b strings.Builder
+	for _, args := range [][]string{{"crawl", "show", "one"}, {"plan", "show"}} {
+		out, err := f.Do(f.t.Context(), args...)
+		fmt.Fprintf(&b, "$ salvor %s\n%s%s\n", strings.Join(args, " "), out, errText(err))
+	}
+	return b.String()
+}
+
+func errText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }
 
 // underway fails the test when the crawl is so near its end that a fault would
