@@ -33,8 +33,10 @@ const (
 	badShare  = 0.02 // of time-outs, resets, 429 and 503: an incident
 	goodShare = 0.01 // below it the rate may rise
 
-	// leastBase keeps the noise of a near server from looking like trouble.
-	leastBase = 50 * time.Millisecond
+	// provenShare of the rate before it fell for slow answers, and answers still
+	// take as long: the rate is not what makes them slow.
+	provenShare = 0.6
+	sameLatency = 0.8
 )
 
 // pace is what the leader remembers of one host. It is a pure state machine:
@@ -52,7 +54,9 @@ type pace struct {
 	errors   float64
 	throttle float64
 
-	base, latency time.Duration
+	answers answers
+	before  salvor.Pace // rate, when it first fell for slow answers; 0 it did not
+	took    float64     // ms that answers took then, at most
 
 	rise      time.Time // of the last rise
 	until     time.Time // end of the present incident
@@ -100,23 +104,14 @@ func (p *pace) begin(now time.Time, h api.Host) {
 
 // count forgets what is old and adds what is new.
 func (p *pace) count(now time.Time, f api.HostFeedback) {
-	keep := math.Exp2(-now.Sub(p.at).Seconds() / halfLife.Seconds())
+	since := now.Sub(p.at)
+	keep := math.Exp2(-since.Seconds() / halfLife.Seconds())
 	p.at = now
 	p.requests = p.requests*keep + float64(f.Requests)
 	p.errors = p.errors*keep + float64(f.Errors)
 	p.throttle = p.throttle*keep + float64(f.Throttled)
-	if f.Latency <= 0 {
-		return
-	}
-	if p.base == 0 {
-		p.base, p.latency = f.Latency, f.Latency
-		return
-	}
-	p.latency += (f.Latency - p.latency) * 3 / 10
-	if p.latency < p.base {
-		p.base += (p.latency - p.base) * 3 / 10
-	} else {
-		p.base += (p.latency - p.base) / 50
+	if !now.Before(p.until) { // what is under way at an incident is no news of it
+		p.answers.add(since, f.Requests, f.Latency)
 	}
 }
 
@@ -161,16 +156,13 @@ func (p *pace) judge(f api.HostFeedback, ceiling salvor.Pace, wall int64) verdic
 	case f.Errors > 0 && p.errors > 1.5 && p.share() > badShare:
 		return failing
 	// Where the operator lifted the ceiling, latency is the operator's wish.
-	case ceiling < salvor.Unlimited && (f.Slowed || f.Latency > 0 && p.slow()):
+	case ceiling < salvor.Unlimited && (f.Slowed || f.Latency > 0 && p.answers.slow()):
 		return slower
 	case p.share() >= goodShare:
 		return unwell
 	}
 	return fine
 }
-
-// slow reports whether answers take much longer than they used to.
-func (p *pace) slow() bool { return p.latency > 2*max(p.base, leastBase) }
 
 // obeyDelay lowers the ceiling for a Crawl-delay unless the operator gave this
 // host one of its own. It returns the ceiling that holds.
@@ -208,6 +200,12 @@ func (p *pace) setRate(b *frontier.SetBudget, r salvor.Pace) {
 // grow raises the rate a step if the rate was what held the session back.
 func (p *pace) grow(b *frontier.SetBudget, now time.Time, h api.Host, ceiling salvor.Pace, limited bool) {
 	rate := min(p.rate, ceiling)
+	if !now.Before(p.until) && p.acquitted() {
+		p.setRate(b, min(p.before, ceiling))
+		p.before = 0
+		b.Note = note("")
+		return
+	}
 	if rate >= ceiling {
 		if h.Note != "" && p.delay == 0 && p.settled {
 			b.Note = note("")
@@ -240,10 +238,12 @@ func latest(a, b time.Time) time.Time {
 func (p *pace) punish(b *frontier.SetBudget, t moment, h api.Host, ceiling salvor.Pace, v verdict, retryAfter int64, chance float64) {
 	defer p.forgive()
 	if !t.mono.Before(p.until) {
+		p.suspect(v, ceiling)
 		p.setRate(b, p.lowered(v, ceiling))
 		p.settled = true
 		p.until = t.mono.Add(incident)
 		b.Note = note("slowed to %s/s: %s", perSecond(*b.Rate), p.why(v))
+		p.answers.answered()
 	}
 	stop := p.block(t, v, retryAfter, chance)
 	end := t.wall + stop.Milliseconds()
@@ -253,6 +253,32 @@ func (p *pace) punish(b *frontier.SetBudget, t moment, h api.Host, ceiling salvo
 	b.Blocked = &end
 	p.until = latest(p.until, t.mono.Add(stop))
 	b.Note = note("%s; no request before %s", strings.SplitN(p.told(b, h), "; ", 2)[0], time.UnixMilli(end-t.ahead).UTC().Format(time.RFC3339))
+}
+
+// suspect remembers what the rate was before it fell for slow answers. Any other
+// incident proves that the host cannot take it.
+func (p *pace) suspect(v verdict, ceiling salvor.Pace) {
+	switch {
+	case v != slower:
+		p.before = 0
+	case p.before == 0:
+		p.before, p.took = min(p.rate, ceiling), p.answers.mean()
+	default:
+		p.took = max(p.took, p.answers.mean())
+	}
+}
+
+// acquitted reports, once, that the rate was not what made answers slow: it fell
+// by much, and they take as long. If they are quick again, it was.
+func (p *pace) acquitted() bool {
+	if p.before == 0 || p.answers.n < leastJudged {
+		return false
+	}
+	if p.answers.mean() < p.took*sameLatency {
+		p.before = 0
+		return false
+	}
+	return float64(p.rate) <= provenShare*float64(p.before)
 }
 
 // told is the note so far.
@@ -270,7 +296,6 @@ func (p *pace) told(b *frontier.SetBudget, h api.Host) string {
 func (p *pace) forgive() {
 	p.errors, p.throttle = 0, 0
 	p.rise = latest(p.rise, p.until)
-	p.latency = min(p.latency, 2*max(p.base, leastBase))
 }
 
 // lowered is the rate after an incident.
@@ -309,10 +334,10 @@ func (p *pace) block(t moment, v verdict, retryAfter int64, chance float64) time
 func (p *pace) why(v verdict) string {
 	switch v {
 	case slower:
-		if !p.slow() { // a session compares with what its own answers took
+		if !p.answers.slow() { // a session compares with what its own answers took
 			return "answers to a worker take twice as long as before"
 		}
-		return fmt.Sprintf("answers take %s instead of %s", p.latency.Round(time.Millisecond), p.base.Round(time.Millisecond))
+		return fmt.Sprintf("answers take %.0f ms instead of %.0f ms", p.answers.mean(), p.answers.base)
 	case failing:
 		return fmt.Sprintf("%.0f of the last %.0f requests timed out or were cut off", p.errors, p.requests)
 	case asked:

@@ -67,7 +67,7 @@ func (f *fleet) minority() {
 	}
 	pauseFor(f.t, leaseMost)
 	hits := times(f.web.Hits())
-	if late := between(hits, at.Add(10*time.Second+jitter), time.Now()); late > 0 {
+	if late := between(hits, at.Add(10*time.Second+promised(jitter)), time.Now()); late > 0 {
 		f.t.Errorf("%d requests later than 10 s after a majority was lost", late)
 	}
 	f.t.Logf("a majority is lost: %d requests in the next 10 s, the last after %s", between(hits, at, time.Now()), hits[len(hits)-1].Sub(at).Round(10*time.Millisecond))
@@ -166,10 +166,10 @@ func (f *fleet) cutWorker(name string, links []link) {
 		}
 	}
 	f.t.Logf("%s: its last request came %s after, %d pages it had asked for were asked for by others, from %s on", name, last.Sub(at).Round(10*time.Millisecond), taken, first.Sub(at).Round(10*time.Millisecond))
-	if late := last.Sub(at); late > 10*time.Second+jitter {
+	if late := last.Sub(at); late > 10*time.Second+promised(jitter) {
 		f.t.Errorf("%s: it asked the site for a page %s after, its leases lasted 10 s", name, late)
 	}
-	if taken > 0 && first.Sub(at) > leaseMost {
+	if taken > 0 && first.Sub(at) > promised(leaseMost) {
 		f.t.Errorf("%s: what it held was out again after %s only", name, first.Sub(at))
 	}
 	eventuallySay(f.t, time.Minute, func() string { return "the worker is at work again" }, func() bool {

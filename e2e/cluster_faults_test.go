@@ -87,7 +87,7 @@ func writeFaults(t *testing.T) {
 // atMostQuiet fails the test when a fault cost more time than promised.
 func (f *fleet) atMostQuiet(r *row, most time.Duration) {
 	f.t.Helper()
-	if r.quiet > most {
+	if most = promised(most); r.quiet > most {
 		f.t.Errorf("%s: %s without progress, want at most %s", r.fault, r.quiet, most)
 	}
 }

@@ -35,6 +35,17 @@ func size(short, full int) int {
 	return short
 }
 
+// promised is what a test allows for something that is promised within a time. The
+// short form runs with the race detector, many tests at once and on any machine:
+// there it tells only what stands still from what goes on. The full form, on a
+// machine that does nothing else, holds the promise itself.
+func promised(d time.Duration) time.Duration {
+	if *long {
+		return d
+	}
+	return 4 * d
+}
+
 var work string // holds the built binaries
 
 func TestMain(m *testing.M) {
