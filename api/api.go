@@ -362,11 +362,12 @@ type Host struct {
 	// Bands are its queued items, first those that are granted first.
 	Bands []BandCount
 	// Unbegun are those of its leased items that no worker has begun, as far as
-	// the leader knows.
+	// the leader knows, and Held the same by the bands they were granted from.
 	Unbegun int64
+	Held    []BandCount
 }
 
-// BandCount is how many items of a band are queued.
+// BandCount is how many items of a band are queued, or held by workers.
 type BandCount struct {
 	Band   salvor.Band
 	Queued int64

@@ -22,4 +22,7 @@ type Heading struct {
 	Crawl salvor.CrawlID `json:"crawl"`
 	Host  string         `json:"host"`
 	Pace  salvor.Pace    `json:"pace,omitempty"` // all sessions together at most; 0 as much as its budget allows
+	// Lasts is for how long a lease of it lasts at its pace, in ms; 0 the usual. Of a
+	// host that ends soon nobody is to hold much: the best of it is to be shared.
+	Lasts int64 `json:"lasts,omitempty"`
 }

@@ -20,7 +20,7 @@ const (
 type course struct {
 	api.Course
 	heard time.Time
-	paces map[frontier.HostOf]salvor.Pace
+	hosts map[frontier.HostOf]api.Heading
 	order []frontier.HostOf
 }
 
@@ -31,11 +31,11 @@ func (g *Group) Steer(c api.Course) error {
 	if len(c.Hosts) > api.MaxHeadings {
 		return salvor.Errorf(salvor.Invalid, "coordinator: a course of %d hosts: at most %d", len(c.Hosts), api.MaxHeadings)
 	}
-	next := &course{Course: c, heard: g.clock.Now(), paces: make(map[frontier.HostOf]salvor.Pace, len(c.Hosts))}
+	next := &course{Course: c, heard: g.clock.Now(), hosts: make(map[frontier.HostOf]api.Heading, len(c.Hosts))}
 	for _, h := range c.Hosts {
 		k := frontier.HostOf{Crawl: h.Crawl, Host: h.Host}
 		next.order = append(next.order, k)
-		next.paces[k] = h.Pace
+		next.hosts[k] = h
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -63,14 +63,22 @@ func (c *course) pace(now time.Time, k frontier.HostOf) salvor.Pace {
 	if c == nil || now.Sub(c.heard) > paceKept {
 		return salvor.Unlimited
 	}
-	p, named := c.paces[k]
+	h, named := c.hosts[k]
 	if !named {
-		p = c.Rest
+		h.Pace = c.Rest
 	}
-	if p == 0 {
+	if h.Pace == 0 {
 		return salvor.Unlimited
 	}
-	return p
+	return h.Pace
+}
+
+// lasts is for how long a host's leases last, at most leaseTime.
+func (c *course) lasts(now time.Time, k frontier.HostOf) time.Duration {
+	if c == nil || now.Sub(c.heard) > paceKept || c.hosts[k].Lasts <= 0 {
+		return leaseTime
+	}
+	return min(time.Duration(c.hosts[k].Lasts)*time.Millisecond, leaseTime)
 }
 
 // candidates are hosts that a session could be granted, those first that the
@@ -92,7 +100,7 @@ func (g *Group) candidates(m *frontier.Machine, c *course, w api.Want) (free, bo
 // unnamed are the hosts that the course does not name.
 func (c *course) unnamed(hosts []frontier.ReadyHost) (out []frontier.ReadyHost) {
 	for _, h := range hosts {
-		if _, named := c.paces[frontier.HostOf{Crawl: h.Crawl, Host: h.Host}]; !named {
+		if _, named := c.hosts[frontier.HostOf{Crawl: h.Crawl, Host: h.Host}]; !named {
 			out = append(out, h)
 		}
 	}

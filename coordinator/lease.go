@@ -109,12 +109,13 @@ func (g *Group) pick(s salvor.SessionID, w api.Want) ([]frontier.GrantHost, erro
 		if before, ok := taken[h.Purse]; ok {
 			h.Free, h.Leases = before.Free, before.Leases
 		}
-		most := course.pace(now, frontier.HostOf{Crawl: h.Crawl, Host: h.Host})
-		x, ok := g.portion(now, s, w, h, sharers, most)
+		id := frontier.HostOf{Crawl: h.Crawl, Host: h.Host}
+		x, ok := g.portion(now, s, w, h, course.pace(now, id))
 		if !ok {
 			booked = append(booked, h)
 			continue
 		}
+		x.Items = slice(x.Pace, course.lasts(now, id), w.Items, h.Queued, sharers)
 		out = append(out, x)
 		if h.Purse != h.Host && h.Budget < salvor.Unlimited {
 			h.Free, h.Leases = h.Free-x.Pace, h.Leases+1
@@ -155,11 +156,11 @@ func passed(booked []frontier.ReadyHost, enough map[string]bool) (purses []strin
 }
 
 // portion is what a session gets of a host: its share of the pace among those
-// who have some or wait for it, and a slice of the queue. It is false for
+// who have some or wait for it. It is false for
 // crumbs: what a growing budget leaves beside the leases that are out is theirs
 // at the next extend, not another lease. Of what the planner gives the host, most,
 // it is true too.
-func (g *Group) portion(now time.Time, s salvor.SessionID, w api.Want, h frontier.ReadyHost, sharers int, most salvor.Pace) (x frontier.GrantHost, ok bool) {
+func (g *Group) portion(now time.Time, s salvor.SessionID, w api.Want, h frontier.ReadyHost, most salvor.Pace) (x frontier.GrantHost, ok bool) {
 	x = frontier.GrantHost{Crawl: h.Crawl, Host: h.Host, Pace: h.Free}
 	if budget := min(h.Budget, most); budget < salvor.Unlimited {
 		mine := share(budget, h.Leases+1+g.demand.waiting(now, h.Purse, s))
@@ -174,12 +175,12 @@ func (g *Group) portion(now time.Time, s salvor.SessionID, w api.Want, h frontie
 			return x, false
 		}
 	}
-	x.Items = slice(x.Pace, w.Items, h.Queued, sharers)
 	return x, true
 }
 
 const (
-	// leaseTime is for how long a lease's items last. A worker asks for a slow
+	// leaseTime is for how long a lease's items last, where the planner does not say
+	// less. A worker asks for a slow
 	// host's next lease when it starts the last item of this one, so this only
 	// bounds how much of a queue one worker keeps from the others.
 	leaseTime = time.Minute
@@ -189,12 +190,12 @@ const (
 	leastShared = 2
 )
 
-// slice is how many items a lease of a pace gets. Towards its end a queue is cut
+// slice is how many items a lease of a pace gets that is to last so long. Towards its end a queue is cut
 // into ever smaller slices, so that who shares it is done at about the same time.
-func slice(pace salvor.Pace, most int, queued int64, sharers int) int {
+func slice(pace salvor.Pace, lasts time.Duration, most int, queued int64, sharers int) int {
 	n := uint64(most)
 	if pace < salvor.Unlimited {
-		n = max(uint64(pace)*uint64(leaseTime/time.Second)/1000, leastItems)
+		n = max(uint64(pace)*uint64(lasts/time.Millisecond)/1e6, leastItems)
 	}
 	if sharers > 1 {
 		n = min(n, max(uint64(queued)/uint64(2*sharers), leastShared))

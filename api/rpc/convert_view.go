@@ -43,9 +43,21 @@ func putHost(m *pb.Host, h *api.Host) {
 	putTotals(m.Totals, &h.Totals)
 	m.Rate, m.Ceiling, m.Booked = uint64(h.Rate), uint64(h.Ceiling), uint64(h.Booked)
 	m.Blocked, m.Note, m.Group, m.Unbegun = h.Blocked, text(h.Note), h.Group, h.Unbegun
-	for _, b := range h.Bands {
-		m.Bands = append(m.Bands, &pb.BandCount{Band: uint32(b.Band), Queued: b.Queued})
+	m.Bands, m.Held = putBands(h.Bands), putBands(h.Held)
+}
+
+func putBands(list []api.BandCount) (out []*pb.BandCount) {
+	for _, b := range list {
+		out = append(out, &pb.BandCount{Band: uint32(b.Band), Queued: b.Queued})
 	}
+	return out
+}
+
+func getBands(list []*pb.BandCount) (out []api.BandCount) {
+	for _, b := range list {
+		out = append(out, api.BandCount{Band: salvor.Band(b.Band), Queued: b.Queued})
+	}
+	return out
 }
 
 func getHost(h *api.Host, m *pb.Host) (err error) {
@@ -53,9 +65,7 @@ func getHost(h *api.Host, m *pb.Host) (err error) {
 		Name: m.Name, Rate: salvor.Pace(m.Rate), Ceiling: salvor.Pace(m.Ceiling), Booked: salvor.Pace(m.Booked),
 		Blocked: m.Blocked, Note: m.Note, Group: m.Group, Unbegun: m.Unbegun,
 	}
-	for _, b := range m.Bands {
-		h.Bands = append(h.Bands, api.BandCount{Band: salvor.Band(b.Band), Queued: b.Queued})
-	}
+	h.Bands, h.Held = getBands(m.Bands), getBands(m.Held)
 	h.Totals, err = getOne(m.Totals, getTotals)
 	return err
 }

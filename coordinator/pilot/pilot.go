@@ -199,7 +199,7 @@ func course(v *View) api.Course {
 		if len(c.Hosts) == api.MaxHeadings {
 			break
 		}
-		h := api.Heading{Crawl: v.Hosts[i].Crawl, Host: v.Hosts[i].Host}
+		h := api.Heading{Crawl: v.Hosts[i].Crawl, Host: v.Hosts[i].Host, Lasts: v.lasts(i)}
 		if tight {
 			rate := v.most(i)
 			if v.Hosts[i].fresh() {
@@ -210,6 +210,28 @@ func course(v *View) api.Course {
 		c.Hosts = append(c.Hosts, h)
 	}
 	return c
+}
+
+// lasts is for how long a lease of a host is to last, in ms: a part of the time that
+// is left. What is found meanwhile and worth more waits no longer than that.
+func (v *View) lasts(i int) int64 {
+	least := int64(0)
+	for _, end := range [...]int64{v.Hosts[i].Ends, v.deadline(v.Hosts[i].Crawl)} {
+		if left := (end - v.At) / leasePart; left > 0 && left < mostLease && (least == 0 || left < least) {
+			least = max(left, leastLease)
+		}
+	}
+	return least
+}
+
+// deadline is a crawl's; 0 none.
+func (v *View) deadline(id salvor.CrawlID) int64 {
+	for _, c := range v.Crawls {
+		if c.ID == id {
+			return c.Deadline
+		}
+	}
+	return 0
 }
 
 // most is what a host may get. One that is planned for as far as it is known may
@@ -234,6 +256,11 @@ func (v *View) exploration() float64 {
 }
 
 const (
+	// leasePart of the time left of a host is what a lease of it lasts, in ms between
+	// these: below, workers would ask for more all the time; above, it is as usual.
+	leasePart  = 10
+	leastLease = 5_000
+	mostLease  = 60_000
 	// explore is the part of the workers' time for hosts of which nothing is known
 	// yet, and freshFor how many requests of one tell what there is to plan with.
 	explore  = 0.2

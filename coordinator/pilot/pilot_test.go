@@ -403,3 +403,20 @@ func TestOneHostOfTwoCrawls(t *testing.T) {
 		t.Errorf("what nine idle workers could do: %v", err)
 	}
 }
+
+// TestLeasesShorten: a tenth of the time left, of what ends first.
+func TestLeasesShorten(t *testing.T) {
+	v := View{At: 1_000_000, Crawls: []CrawlView{{ID: 1}, {ID: 2, Deadline: 1_300_000}}}
+	for _, c := range []struct {
+		crawl      salvor.CrawlID
+		ends, want int64
+	}{
+		{1, 0, 0}, {1, 1_000_000 + 600_000, 0}, {1, 1_000_000 + 599_000, 59_900}, {1, 1_030_000, 5000}, {1, 1_000_001, 0}, {1, 999_000, 0},
+		{2, 0, 30_000}, {2, 1_100_000, 10_000}, {2, 2_000_000, 30_000}, {2, 900_000, 30_000},
+	} {
+		v.Hosts = []HostView{{Crawl: c.crawl, Ends: c.ends}}
+		if got := v.lasts(0); got != c.want {
+			t.Errorf("crawl %d, %d ms left: leases of %d ms, want %d", c.crawl, c.ends-v.At, got, c.want)
+		}
+	}
+}

@@ -12,14 +12,19 @@ import (
 // sight, and only the host's rate bounds what can be fetched.
 type size struct {
 	found, begun float64 // lately: older pages count less and less
+	total        float64 // pages begun
 	accepted     int64
 	fetched      int64
 	known        bool // the counters above are of an earlier look
 }
 
 const (
-	// sizeMemory is over how many pages the branching is averaged.
+	// sizeMemory is over how many pages the branching is averaged; of a site of
+	// which less is known, over half of what is.
 	sizeMemory = 500.0
+	// sizeBurst bounds what a page counts for. One that brings more is a sitemap or
+	// an index of all there is: after it less is to be found, not more.
+	sizeBurst = 50.0
 	// sizeLeast is how many pages must have been begun for it to be said.
 	sizeLeast = 25.0
 	// sizeMost bounds an estimate, as a multiple of what waits: near one page a
@@ -31,8 +36,10 @@ const (
 func (s *size) take(accepted, fetched int64) {
 	if s.known && fetched > s.fetched {
 		pages := float64(fetched - s.fetched)
-		keep := math.Exp(-pages / sizeMemory)
-		s.found, s.begun = s.found*keep+float64(max(accepted-s.accepted, 0)), s.begun*keep+pages
+		s.total += pages
+		keep := math.Exp(-pages / min(max(s.total/2, sizeLeast), sizeMemory))
+		found := min(float64(max(accepted-s.accepted, 0)), sizeBurst*pages)
+		s.found, s.begun = s.found*keep+found, s.begun*keep+pages
 		s.accepted, s.fetched = accepted, fetched
 	}
 	if !s.known || fetched < s.fetched { // a new leader knows less of what was begun
@@ -43,7 +50,7 @@ func (s *size) take(accepted, fetched int64) {
 // rest is how many URLs are not found yet, of a host where some wait; endless where
 // no end is in sight.
 func (s *size) rest(waiting float64) (n float64, endless bool) {
-	if s.begun < sizeLeast {
+	if s.total < sizeLeast {
 		return 0, false
 	}
 	m := s.found / s.begun

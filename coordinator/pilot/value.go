@@ -57,7 +57,6 @@ func tiers(v Values, h *api.Host) []plan.Tier {
 	if v.Host != nil {
 		weight = v.Host(h.Name)
 	}
-	queued := int64(0)
 	var out []plan.Tier
 	have := float64(saved(h.Totals))
 	add := func(value float64, n int64) {
@@ -68,18 +67,23 @@ func tiers(v Values, h *api.Host) []plan.Tier {
 			have, left = have+take, left-take
 		}
 	}
-	for _, b := range h.Bands {
+	last := salvor.BandPage
+	for _, b := range ahead(h) {
 		add(v.Band(b.Band), b.Queued)
-		queued += b.Queued
+		last = b.Band
 	}
-	if out != nil { // what is out or waits is like what is queued
-		last := v.Band(h.Bands[len(h.Bands)-1].Band)
-		add(last, h.Totals.Open()-queued)
-	} else {
-		add(v.Band(salvor.BandPage), h.Totals.Open()-queued)
-	}
+	add(v.Band(last), h.Totals.Waiting) // for a time, and then queued again
 	slices.SortStableFunc(out, func(a, b plan.Tier) int { return cmp.Compare(b.Value, a.Value) })
 	return merge(out)
+}
+
+// ahead is what of a host is still to be begun, by band: what is queued, and what
+// workers hold. They were granted the best there was: a host whose best pages all
+// are out would else seem to be worth little, and they would stay where they are.
+func ahead(h *api.Host) []api.BandCount {
+	out := slices.Concat(h.Bands, h.Held)
+	slices.SortStableFunc(out, func(a, b api.BandCount) int { return cmp.Compare(a.Band, b.Band) })
+	return out
 }
 
 // merge puts tiers of one value together.

@@ -15,7 +15,7 @@ const (
 	loadEvery = time.Second
 	// loadSpan is over how long the load is averaged: the planner is to see within
 	// seconds that workers are busy.
-	loadSpan = 6 * time.Second
+	loadSpan = 3 * time.Second
 )
 
 // gauge follows what a worker uses of what it has.
