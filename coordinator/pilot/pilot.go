@@ -28,7 +28,7 @@ type Config struct {
 	Values func(c api.Crawl) Values                      // what a crawl's requests are worth; nil: DefaultValues
 	// Outlooks is what is known of the end of hosts, for one look; nil: nothing.
 	Outlooks func(ctx context.Context) (func(host string) Outlook, error)
-	Every    time.Duration    // between two looks; default 2 s
+	Every    time.Duration    // between two looks, more where they take long; default 1 s
 	Now      func() time.Time // default time.Now
 	Logger   *slog.Logger     // nil takes nothing
 }
@@ -53,7 +53,12 @@ type Pilot struct {
 const (
 	// lookEvery and an extend of the leases together are how soon a deadline that
 	// is moved changes what is fetched.
-	lookEvery = 2 * time.Second
+	lookEvery = time.Second
+	// lookShare bounds what looks cost: one that took long is followed by a pause of
+	// so many times that.
+	lookShare = 20
+	// lookWithin is how long one may take.
+	lookWithin = 8 * time.Second
 	// planWithin is how long a plan may take, before what is worth most is served
 	// first instead.
 	planWithin = 2 * time.Second
@@ -81,23 +86,29 @@ func New(c Config) *Pilot {
 
 // Run plans until ctx ends, while the node leads.
 func (p *Pilot) Run(ctx context.Context) {
-	tick := time.NewTicker(p.c.Every)
-	defer tick.Stop()
+	next := time.NewTimer(p.c.Every)
+	defer next.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-next.C:
 		}
-		if !p.c.Leads() {
+		began := time.Now()
+		if p.c.Leads() {
+			p.lookSoon(ctx)
+		} else {
 			p.forget()
-			continue
 		}
-		within, cancel := context.WithTimeout(ctx, 4*p.c.Every)
-		if err := p.Look(within); err != nil && ctx.Err() == nil {
-			p.c.Logger.Info("no plan was made", "error", err)
-		}
-		cancel()
+		next.Reset(max(p.c.Every, lookShare*time.Since(began)))
+	}
+}
+
+func (p *Pilot) lookSoon(ctx context.Context) {
+	within, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	if err := p.Look(within); err != nil && ctx.Err() == nil {
+		p.c.Logger.Info("no plan was made", "error", err)
 	}
 }
 
@@ -166,7 +177,7 @@ func (p *Pilot) survey(ctx context.Context) (View, error) {
 		}
 	}
 	s.shared()
-	v.Input.Capacity = []plan.Step{{Rate: v.Capacity.rate(s.most)}}
+	v.apportion(s.most)
 	v.Input.Every = p.c.Every.Seconds()
 	if trouble != nil { // the plan is made without
 		p.c.Logger.Info("what is known of sites cannot be read", "error", trouble)
@@ -194,7 +205,6 @@ func course(v *View) api.Course {
 	if tight {
 		c.Rest = trickle
 	}
-	look := v.exploration()
 	for _, i := range v.order() {
 		if len(c.Hosts) == api.MaxHeadings {
 			break
@@ -203,7 +213,7 @@ func course(v *View) api.Course {
 		if tight {
 			rate := v.most(i)
 			if v.Hosts[i].fresh() {
-				rate = max(rate, min(look, v.Input.Hosts[i].Rate))
+				rate = max(rate, min(v.explore, v.Input.Hosts[i].Rate))
 			}
 			h.Pace = max(salvor.PerSecond(rate*slack), trickle)
 		}
@@ -220,6 +230,9 @@ func (v *View) lasts(i int) int64 {
 		if left := (end - v.At) / leasePart; left > 0 && left < mostLease && (least == 0 || left < least) {
 			least = max(left, leastLease)
 		}
+	}
+	if least > 0 && v.Hosts[i].fresh() {
+		return min(least, freshLease)
 	}
 	return least
 }
@@ -243,16 +256,23 @@ func (v *View) most(i int) float64 {
 	return v.Input.Hosts[i].Rate
 }
 
-// exploration is what each host may get of which nearly nothing is known yet,
-// whatever the plan says: it cannot say anything of them.
-func (v *View) exploration() float64 {
-	n := 0
+// apportion divides what the workers can do: a part is kept for hosts of which
+// nearly nothing is known yet, because a plan cannot say anything of them. Those that
+// it gives enough all the same need no such part.
+func (v *View) apportion(wanted float64) {
+	n, rate := 0, v.Capacity.rate(wanted)
 	for i := range v.Hosts {
 		if v.Hosts[i].fresh() {
 			n++
 		}
 	}
-	return explore * v.Input.Capacity[0].Rate / float64(max(n, 1))
+	v.explore = explore * rate / float64(max(n, 1))
+	for i, h := range v.Input.Hosts {
+		if v.Capacity.Most > 0 && v.Hosts[i].fresh() {
+			rate -= max(min(v.explore, h.Rate)-h.Before, 0)
+		}
+	}
+	v.Input.Capacity = []plan.Step{{Rate: rate}}
 }
 
 const (
@@ -261,10 +281,13 @@ const (
 	leasePart  = 10
 	leastLease = 5_000
 	mostLease  = 60_000
+	// freshLease is the same of a host that ends soon and of which nearly nothing is
+	// known yet: its next pages tell where the good ones are.
+	freshLease = 2_000
 	// explore is the part of the workers' time for hosts of which nothing is known
 	// yet, and freshFor how many requests of one tell what there is to plan with.
-	explore  = 0.2
-	freshFor = 40
+	explore  = 0.4
+	freshFor = 30
 	// slack is how much more than planned a host may get: what the workers can do
 	// is known to some per cent only, and must not fall by being believed.
 	slack = 1.15

@@ -22,8 +22,8 @@ const (
 	// sizeMemory is over how many pages the branching is averaged; of a site of
 	// which less is known, over half of what is.
 	sizeMemory = 500.0
-	// sizeBurst bounds what a page counts for. One that brings more is a sitemap or
-	// an index of all there is: after it less is to be found, not more.
+	// sizeBurst is what pages bring at most, on average over a look. More comes from a
+	// sitemap or an index of all there is: after it less is to be found, not more.
 	sizeBurst = 50.0
 	// sizeLeast is how many pages must have been begun for it to be said.
 	sizeLeast = 25.0
@@ -38,7 +38,10 @@ func (s *size) take(accepted, fetched int64) {
 		pages := float64(fetched - s.fetched)
 		s.total += pages
 		keep := math.Exp(-pages / min(max(s.total/2, sizeLeast), sizeMemory))
-		found := min(float64(max(accepted-s.accepted, 0)), sizeBurst*pages)
+		found := float64(max(accepted-s.accepted, 0))
+		if found > sizeBurst*pages {
+			found = 0
+		}
 		s.found, s.begun = s.found*keep+found, s.begun*keep+pages
 		s.accepted, s.fetched = accepted, fetched
 	}

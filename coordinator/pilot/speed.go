@@ -26,13 +26,16 @@ type speed struct {
 	plan  float64
 	least [2]float64 // of the plans of this span and of the one before
 	turn  time.Time  // when this span began
-	slow  int        // looks in a row that it did much less than was planned
+	slow  time.Time  // since when it does much less than was planned; zero: it does not
 	most  float64    // that it proved to do, and a little more; 0 not known
 	size  size
 }
 
 // speedSpan is over how long a rate is averaged.
 const speedSpan = 20 * time.Second
+
+// leastSpan is over how long a rate can be told at all.
+const leastSpan = 800 * time.Millisecond
 
 // of takes a host's newest counters. full says that the workers do all they can.
 func (s speeds) of(id hostID, now time.Time, h *api.Host, full bool) *speed {
@@ -45,7 +48,7 @@ func (s speeds) of(id hostID, now time.Time, h *api.Host, full bool) *speed {
 		return x
 	}
 	span := now.Sub(x.at)
-	if span < time.Second {
+	if span < leastSpan {
 		return x
 	}
 	keep := max(0, 1-span.Seconds()/speedSpan.Seconds())
@@ -70,12 +73,14 @@ func begun(h *api.Host) int64 {
 func (x *speed) judge(h *api.Host, did float64, full bool) {
 	given := min(x.least[0], x.least[1])
 	if given > 0 && did < slowShare*given && h.Totals.Queued > 0 && !full {
-		x.slow++
+		if x.slow.IsZero() {
+			x.slow = x.at
+		}
 	} else {
-		x.slow = 0
+		x.slow = time.Time{}
 	}
 	switch {
-	case x.slow >= slowLooks:
+	case !x.slow.IsZero() && x.at.Sub(x.slow) >= slowFor:
 		x.most = max(did*recovers, 1)
 	case x.most > 0:
 		x.most = max(x.most, did*recovers)
@@ -83,10 +88,10 @@ func (x *speed) judge(h *api.Host, did float64, full bool) {
 }
 
 const (
-	// slowShare of its plan, slowLooks in a row, and a host is taken to be no
-	// faster: its connections or its answers bound it, not its budget.
+	// slowShare of its plan for slowFor, and a host is taken to be no faster: its
+	// connections or its answers bound it, not its budget.
 	slowShare = 0.7
-	slowLooks = 3
+	slowFor   = 4 * time.Second
 	// recovers is by how much more than it did it is given then.
 	recovers = 1.3
 )
@@ -143,7 +148,7 @@ const leastUse = 0.5
 // measure adds the workers up. A worker that uses a share of what it has could do
 // its rate divided by that share (the utilisation law; Denning and Buzen, 1978).
 func measure(nodes []api.NodeStatus) (c Capacity) {
-	unknown := false
+	known := 0
 	for _, n := range nodes {
 		l := n.Load
 		if l == nil || n.Silent != "" || n.Node.State != api.NodeActive {
@@ -156,14 +161,13 @@ func measure(nodes []api.NodeStatus) (c Capacity) {
 			c.Use, c.Bound = use, boundOf(*l)
 		}
 		c.Spool = max(c.Spool, l.Spool)
-		if use < leastUse {
-			unknown = true
-			continue
+		if use >= leastUse {
+			c.Most += l.Rate / use
+			known++
 		}
-		c.Most += l.Rate / use
 	}
-	if unknown {
-		c.Most = 0
+	if known > 0 { // the others are taken to be like them
+		c.Most *= float64(c.Workers) / float64(known)
 	}
 	return c
 }

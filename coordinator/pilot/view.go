@@ -20,6 +20,8 @@ type View struct {
 	Input     plan.Input  `json:"input"`
 	Plan      plan.Plan   `json:"plan"`
 	Forecasts []Forecast  `json:"forecasts"` // in the order of Crawls
+
+	explore float64 // requests a second for each host of which nothing is known
 }
 
 // CrawlView is a crawl that was planned for. Its counters are those of the hosts

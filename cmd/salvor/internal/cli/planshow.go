@@ -38,7 +38,7 @@ func (w *world) planShowCommand() *cobra.Command {
 		Use: "show [flags]", Short: "Show the plan: what will be saved by when",
 		Long: `Show tells what the cluster plans for: what will be saved of each crawl by its
 deadline, what holds it back, and which hosts are served now and why. The plan is
-made anew every two seconds. With --what-if it tells what would be otherwise;
+made anew every second. With --what-if it tells what would be otherwise;
 nothing is changed.`,
 		Example: planExamples, Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -15,7 +15,7 @@ import (
 
 const (
 	// planEvery is how often a cluster plans.
-	planEvery = 2 * time.Second
+	planEvery = time.Second
 	// looks bounds how often a simulation does, and largeLooks where there are many
 	// sites.
 	looks, largeLooks = 100, 40
