@@ -14,6 +14,8 @@ type Status struct {
 type NodeStatus struct {
 	Node    Node          `json:"node"`
 	At      int64         `json:"at,omitempty"`      // Unix ms of what follows; 0: never heard of
+	Run     string        `json:"run,omitempty"`     // a name that each of its processes draws
+	Began   int64         `json:"began,omitempty"`   // Unix ms, when this one did
 	Silent  string        `json:"silent,omitempty"`  // why nothing newer is known
 	Ready   bool          `json:"ready"`             // as /readyz says
 	Reasons []string      `json:"reasons,omitempty"` // why it is not
@@ -54,14 +56,15 @@ type GroupStatus struct {
 type Work struct {
 	Crawl    salvor.CrawlID `json:"crawl"`
 	Name     string         `json:"name"`
-	State    string         `json:"state"`           // starting, running, paused, draining, failed, ended
-	Requests int64          `json:"requests"`        // of this run of the worker
-	Captures int64          `json:"captures"`        // the same
-	Bytes    int64          `json:"bytes"`           // received, the same
-	Errors   int64          `json:"errors"`          // time-outs, resets
-	Rate     float64        `json:"rate"`            // requests a second lately
-	Held     int64          `json:"held"`            // captures that wait for the Store
-	Spooled  int64          `json:"spooled"`         // bytes of segments that wait for it
-	Why      string         `json:"why,omitempty"`   // nothing starts, and why
-	Error    string         `json:"error,omitempty"` // the last thing that went wrong
+	State    string         `json:"state"`             // starting, running, paused, draining, failed, ended
+	Requests int64          `json:"requests"`          // of this run of the worker
+	Captures int64          `json:"captures"`          // the same
+	Bytes    int64          `json:"bytes"`             // received, the same
+	Errors   int64          `json:"errors"`            // time-outs, resets
+	Rate     float64        `json:"rate"`              // requests a second lately
+	Held     int64          `json:"held"`              // captures that wait for the Store
+	Spooled  int64          `json:"spooled"`           // bytes of segments that wait for it
+	Why      string         `json:"why,omitempty"`     // nothing starts, and why
+	Error    string         `json:"error,omitempty"`   // the last thing that went wrong
+	Refused  string         `json:"refused,omitempty"` // a segment that can never be stored, and why
 }

@@ -58,12 +58,16 @@ func (v *View) workers(value string) error {
 	if value[0] == '+' || value[0] == '-' {
 		n += v.Capacity.Workers
 	}
+	if n < 0 {
+		return salvor.Errorf(salvor.Invalid, "workers=%s: there are %d", value, v.Capacity.Workers).WithHint("take away that many at most: workers=-%d", v.Capacity.Workers)
+	}
 	if v.Capacity.Workers > 0 && v.Capacity.Most == 0 {
 		return salvor.Errorf(salvor.Invalid, "how fast %d workers would be is not known: those there are have little to do", n).
 			WithHint("more workers would not make it faster now; salvor plan show says what bounds it")
 	}
-	if n < 0 || v.Capacity.Workers == 0 {
-		return salvor.Errorf(salvor.Invalid, "there are %d workers, and how fast %d would be is not known", v.Capacity.Workers, n)
+	if v.Capacity.Workers == 0 {
+		return salvor.Errorf(salvor.Unavailable, "there are no workers now, and how fast %d would be is not known", n).
+			WithHint("start a worker: salvor server on a machine that joined (salvor join)")
 	}
 	by := float64(n) / float64(v.Capacity.Workers)
 	for i := range v.Input.Capacity {

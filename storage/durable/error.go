@@ -26,6 +26,8 @@ func Error(err error, doing, path string) error {
 		return e.WithHint("the disk quota for %s is used up: free some space or raise the quota, then run the same command again", path)
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return e.WithHint("too many files are open: raise the limit (ulimit -n), then run the same command again")
+	case errors.Is(err, syscall.ENOTDIR):
+		return e.WithHint("a file is in the way: choose another directory")
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return e.WithHint("make %s writable for this user, or choose another directory", path)
 	}
@@ -39,6 +41,8 @@ func class(err error) salvor.ErrorClass {
 		}
 	}
 	switch {
+	case errors.Is(err, syscall.ENOTDIR):
+		return salvor.Invalid
 	case errors.Is(err, fs.ErrNotExist):
 		return salvor.NotFound
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):

@@ -34,9 +34,14 @@ func (d *dialing) groups(jsonUsage string) []optionGroup {
 	}
 }
 
+// serverURL is one coordinator or several, as in SALVOR_SERVER.
 func serverURL(s string) (string, error) {
-	_, err := client.Address(s)
-	return s, err
+	for one := range strings.SplitSeq(s, ",") {
+		if _, err := client.Address(strings.TrimSpace(one)); err != nil {
+			return "", err
+		}
+	}
+	return s, nil
 }
 
 // declare puts the flags of a command on it.

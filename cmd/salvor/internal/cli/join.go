@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -68,9 +69,11 @@ func (w *world) join(cmd *cobra.Command, a *nodeAsked, url, tokenFile string, on
 		return salvor.Errorf(salvor.Invalid, "a machine that joins takes the groups of its cluster").WithHint("leave groups out")
 	}
 	fmt.Fprintf(w.stderr, "asking %s to let this machine in\n", url)
+	slow := time.AfterFunc(slowAnswer, func() { fmt.Fprintln(w.stderr, "no answer yet; it is asked again for a few seconds") })
 	id, err := server.Join(cmd.Context(), c, w.Version, url, token, want)
+	slow.Stop()
 	if err != nil {
-		return err
+		return clusterError(err)
 	}
 	p := id.Peer()
 	c.Roles = p.Roles
@@ -89,6 +92,9 @@ func (w *world) join(cmd *cobra.Command, a *nodeAsked, url, tokenFile string, on
 	}
 	return w.serve(cmd.Context(), c)
 }
+
+// slowAnswer is when a person is told that nothing was heard yet.
+const slowAnswer = 2 * time.Second
 
 // maxToken bounds what is read where a token should be.
 const maxToken = 4 << 10

@@ -40,7 +40,7 @@ const FileName = "client.json"
 
 // Query says where to look.
 type Query struct {
-	Server  []string            // of --server
+	Server  []string            // of --server, separated by commas
 	KeyFile string              // of --key-file
 	Dir     string              // of --dir; "" looks around, see places
 	Env     func(string) string // the environment
@@ -79,19 +79,25 @@ func Find(q Query) (Config, error) {
 }
 
 func (q Query) servers(f File) []string {
-	if len(q.Server) > 0 {
-		return q.Server
+	if named := split(q.Server...); len(named) > 0 {
+		return named
 	}
-	var out []string
-	for s := range strings.SplitSeq(q.Env(EnvServer), ",") {
-		if s = strings.TrimSpace(s); s != "" {
-			out = append(out, s)
-		}
-	}
-	if len(out) > 0 {
-		return out
+	if named := split(q.Env(EnvServer)); len(named) > 0 {
+		return named
 	}
 	return f.Server
+}
+
+// split takes lists with commas apart.
+func split(lists ...string) (out []string) {
+	for _, list := range lists {
+		for s := range strings.SplitSeq(list, ",") {
+			if s = strings.TrimSpace(s); s != "" {
+				out = append(out, s)
+			}
+		}
+	}
+	return out
 }
 
 // key reads the key's text.

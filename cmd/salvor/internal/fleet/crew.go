@@ -34,6 +34,7 @@ type crew struct {
 	state   state
 	last    error // what ended the last worker, or troubles this one
 	lastAt  time.Time
+	refused string // a segment that can never be stored, and why
 	why     string // nothing starts, and why
 	tools   *tools // while a worker is at work
 	settled bool   // what its spool had was reported, or is held

@@ -152,7 +152,18 @@ func (c *crew) segmentTrouble(err error) {
 		text += fmt.Sprintf(" (and %d more)", strings.Count(more, "\n")+1)
 	}
 	c.trouble(err)
+	if salvor.ClassOf(err) == salvor.Conflict {
+		c.refuse(text)
+	}
 	c.tell("segment", "", "", text, true)
+}
+
+// refuse notes that the Store has another segment of the same name: two nodes sealed
+// it, of which one is a copy of the other. It does not pass by itself.
+func (c *crew) refuse(text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refused = text
 }
 
 // trouble notes what went wrong, and did not end the worker.

@@ -10,6 +10,7 @@ import (
 
 	"salvor"
 	"salvor/api"
+	"salvor/coordinator/frontier"
 	"salvor/storage/s3"
 )
 
@@ -85,12 +86,26 @@ func (c Config) Check() error {
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		return salvor.Errorf(salvor.Invalid, "listen %q is not of the form host:port", c.Listen).WithHint("write for example: listen: 0.0.0.0:7420")
 	}
+	for _, a := range []string{c.Listen, c.Advertise} {
+		if _, port, _ := net.SplitHostPort(a); !isPort(port) {
+			return salvor.Errorf(salvor.Invalid, "%q has no port from 1 to 65535", a).WithHint("write for example 0.0.0.0:7420")
+		}
+	}
+	if c.Level > int(frontier.Level) {
+		return salvor.Errorf(salvor.Invalid, "feature level %d is not known to this version, which is of level %d", c.Level, frontier.Level).
+			WithHint("leave --feature-level out, or install the newer version")
+	}
 	if c.Store != "" {
 		if _, err := s3.ParseURL(c.Store); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func isPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && n > 0
 }
 
 // Has reports whether the node has a role.

@@ -69,7 +69,12 @@ func (n *node) reportLoop(ctx context.Context) {
 	for wait(ctx, reportEvery) {
 		s := n.status()
 		for _, u := range n.urls() {
-			if err := postJSON(ctx, client, u+"/v1/report", s); err == nil {
+			err := postJSON(ctx, client, u+"/v1/report", s)
+			if salvor.ClassOf(err) == salvor.Conflict {
+				n.fail(err)
+				return
+			}
+			if err == nil {
 				break
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"salvor"
 	"salvor/api"
@@ -58,13 +59,17 @@ func level(c Config) int {
 
 // Join makes this machine a node of the cluster at an address.
 func Join(ctx context.Context, c Config, version, address string, token trust.Credential, roles []api.Role) (*trust.Identity, error) {
-	o := trust.JoinOptions{Dir: c.identityDir(), Roles: roles, Host: hostname(), Level: uint16(level(c)), Version: version}
+	o := trust.JoinOptions{Patience: joinFor, Dir: c.identityDir(), Roles: roles, Host: hostname(), Level: uint16(level(c)), Version: version}
 	if c.Has(api.RoleCoordinator) || c.Has(api.RoleAccess) {
 		o.Address = c.Advertise
 	}
 	id, _, _, err := trust.Join(ctx, address, token, o)
 	return id, err
 }
+
+// joinFor is how long a person waits who joins: for an election, not for a machine
+// that is not there.
+const joinFor = 10 * time.Second
 
 // SettingsHead begins a file of settings that a command wrote, which commands
 // may write anew.

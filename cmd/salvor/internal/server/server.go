@@ -9,6 +9,7 @@ package server
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"io"
 	"log/slog"
@@ -90,12 +91,14 @@ type node struct {
 	ctx   context.Context    // of the loops
 	end   context.CancelFunc // ends it
 	fatal chan error
+	run   string // drawn anew by each process: a node can run once only
+	began time.Time
 }
 
 // Run runs a node until it is stopped. In a new directory it founds a cluster
 // of this machine alone.
 func Run(ctx context.Context, c Config, o Options) (err error) {
-	n := &node{c: c, o: o, log: logger(c, o.Log), members: trust.NewMembers(), fatal: make(chan error, 1), enroled: make(chan struct{}), end: func() {}}
+	n := &node{c: c, o: o, log: logger(c, o.Log), members: trust.NewMembers(), run: rand.Text(), began: time.Now(), fatal: make(chan error, 1), enroled: make(chan struct{}), end: func() {}}
 	defer func() { err = errors.Join(err, n.close()) }()
 	for _, step := range []func(context.Context) error{
 		n.openDir, n.openIdentity, n.openStore, n.openCoordinator, n.openRouter, n.openSites, n.openProbes, n.openPilot, n.openWeb, n.openAlerts,

@@ -24,13 +24,19 @@ const (
 type reports struct {
 	mu   sync.Mutex
 	last map[string]api.NodeStatus // by node id
+	runs twins
 }
 
-func newReports() *reports { return &reports{last: map[string]api.NodeStatus{}} }
+func newReports() *reports { return &reports{last: map[string]api.NodeStatus{}, runs: twins{}} }
 
-func (r *reports) put(s api.NodeStatus, now time.Time) {
+// put keeps what a node says; a conflict if another process runs as the same node.
+func (r *reports) put(s api.NodeStatus, now time.Time) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.runs.forget(now)
+	if err := r.runs.heard(&s, now); err != nil {
+		return err
+	}
 	s.At = now.UnixMilli()
 	r.last[s.Node.ID] = s
 	for id, x := range r.last {
@@ -38,6 +44,26 @@ func (r *reports) put(s api.NodeStatus, now time.Time) {
 			delete(r.last, id)
 		}
 	}
+	return nil
+}
+
+// compare takes what other coordinators were told: the two processes of a node may
+// report to different ones.
+func (r *reports) compare(told []api.NodeStatus) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range told {
+		if len(s.Groups) == 0 { // a coordinator speaks for itself
+			_ = r.runs.heard(&s, time.UnixMilli(s.At)) // the status shows it
+		}
+	}
+}
+
+// twice says that two processes run as a node.
+func (r *reports) twice(id string, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.runs.twice(id, now)
 }
 
 func (r *reports) all() (out []api.NodeStatus) {
@@ -54,7 +80,7 @@ func (n *node) status() api.NodeStatus {
 	p := n.id.Peer()
 	s := api.NodeStatus{
 		Node: api.Node{ID: p.ID, Name: p.Name, Roles: p.Roles, Address: n.id.Address(), Level: uint16(level(n.c)), Version: n.o.Version, State: n.state()},
-		At:   time.Now().UnixMilli(), Work: n.working(),
+		At:   time.Now().UnixMilli(), Work: n.working(), Run: n.run, Began: n.began.UnixMilli(),
 	}
 	s.Ready, s.Reasons = n.ready()
 	if n.has(api.RoleWorker) {
@@ -91,6 +117,9 @@ func (n *node) cluster(ctx context.Context, client *http.Client, real bool) api.
 		case now.Sub(time.UnixMilli(s.At)) > silentAfter:
 			s.Silent = "it stopped reporting"
 			s.Ready = false
+		}
+		if n.reports.twice(m.ID, now) {
+			s.Ready, s.Reasons = false, append(slices.Clone(s.Reasons), "two processes run as this node, of two copies of its directory: stop one, and let its machine join with a new token (salvor join)")
 		}
 		s.Node = m
 		if !real {
@@ -140,6 +169,7 @@ func (n *node) gather(ctx context.Context, client *http.Client) (news map[string
 	take := func(all []api.NodeStatus) {
 		mu.Lock()
 		defer mu.Unlock()
+		n.reports.compare(all)
 		for _, s := range all {
 			if s.At >= news[s.Node.ID].At {
 				news[s.Node.ID] = s

@@ -190,8 +190,7 @@ func (n *node) takeReport(w http.ResponseWriter, r *http.Request) error {
 		return salvor.Errorf(salvor.Invalid, "the report cannot be read")
 	}
 	s.Node.ID, s.Node.Name, s.Groups = p.ID, p.Name, nil
-	n.reports.put(s, time.Now())
-	return nil
+	return n.reports.put(s, time.Now())
 }
 
 // served is what the node lets others call.
