@@ -183,6 +183,12 @@ func noToken(format string, args ...any) error {
 		WithHint("make a new one on a machine of the cluster: salvor cluster token --role worker --ttl 1h")
 }
 
+// over is noToken, of one whose roles are known.
+func (t *Token) over(format string, args ...any) error {
+	return salvor.Errorf(salvor.Forbidden, format, args...).
+		WithHint("make a new one on a machine of the cluster: salvor cluster token --role %s --ttl 1h", joinRoles(t.Roles, ","))
+}
+
 // grant is the roles that a machine gets of those it wants.
 func (t Token) grant(want []api.Role) ([]api.Role, error) {
 	if len(want) == 0 {
@@ -206,13 +212,13 @@ func (t *Token) use(node string, now time.Time) (bool, error) {
 	at := func(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02 15:04:05 UTC") }
 	switch {
 	case t.Revoked != 0:
-		return false, noToken("join token %s was revoked at %s", t.ID, at(t.Revoked))
+		return false, t.over("join token %s was revoked at %s", t.ID, at(t.Revoked))
 	case slices.Contains(t.Nodes, node):
 		return false, nil
 	case now.UnixMilli() >= t.Expires:
-		return false, noToken("join token %s expired at %s", t.ID, at(t.Expires))
+		return false, t.over("join token %s expired at %s", t.ID, at(t.Expires))
 	case t.Uses > 0 && t.Used >= t.Uses:
-		return false, noToken("join token %s was used up: it was good for %d", t.ID, t.Uses)
+		return false, t.over("join token %s was used up: it was good for %d", t.ID, t.Uses)
 	}
 	t.Used++
 	if len(t.Nodes) < maxUses {
