@@ -15,6 +15,8 @@ type Caller struct {
 	// Roles are the key's if one was shown, so that a node that passes on a
 	// person's request lends it nothing; else the node's.
 	Roles []api.Role
+	// Address is the other end's, IP:PORT; "" in process.
+	Address string
 }
 
 // Has reports whether the caller has one of some roles.

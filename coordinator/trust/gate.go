@@ -38,6 +38,7 @@ func (g *Gate) Authenticate(next http.Handler) http.Handler {
 }
 
 func (g *Gate) caller(r *http.Request) (c Caller, err error) {
+	c.Address = r.RemoteAddr
 	if r.TLS != nil {
 		if c.Node, err = g.id.PeerOf(*r.TLS); err != nil {
 			return c, err

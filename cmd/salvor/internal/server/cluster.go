@@ -57,7 +57,7 @@ func (n *node) openRouter(context.Context) error {
 		var g group = rpc.Dial(rpc.Config{Endpoints: n.coordinators, HTTP: client, Group: i})
 		if n.coord != nil {
 			own := n.coord.Group(i)
-			g = near{local: own, leads: own.Leads, far: g}
+			g = near{local: witness{own, n}, leads: own.Leads, far: g}
 		}
 		n.groups = append(n.groups, g)
 	}

@@ -28,6 +28,7 @@ import (
 	"salvor/coordinator"
 	"salvor/coordinator/audit"
 	"salvor/coordinator/pilot"
+	"salvor/coordinator/risk/stream"
 	"salvor/coordinator/sites"
 	"salvor/coordinator/trust"
 	"salvor/storage"
@@ -70,11 +71,12 @@ type node struct {
 	reports *reports
 	metrics *metrics
 	gauge   gauge
-	pilot   *pilot.Pilot // nil: no coordinator
-	sites   *sites.Sites // the same
-	audit   *audit.Log   // the same
-	alerts  *alerts      // the same
-	probes  *probes      // the same
+	pilot   *pilot.Pilot  // nil: no coordinator
+	sites   *sites.Sites  // the same
+	audit   *audit.Log    // the same
+	alerts  *alerts       // the same
+	probes  *probes       // the same
+	stream  stream.Stream // the same: what workers met
 	web     *web
 
 	told    atomic.Pointer[api.NodeState] // of a worker: what a coordinator said of it
@@ -135,6 +137,7 @@ func (n *node) start(ctx context.Context) {
 	n.loops.Go(func() { n.rankLoop(ctx) })
 	n.loops.Go(func() { n.alertLoop(ctx) })
 	n.loops.Go(func() { n.probeLoop(ctx) })
+	n.loops.Go(func() { n.witnessLoop(ctx) })
 	n.loops.Go(func() { n.alerts.sender.Run(ctx) })
 	if n.c.Planner != PlannerOff {
 		n.loops.Go(func() { n.pilot.Run(ctx) })

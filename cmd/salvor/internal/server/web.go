@@ -201,7 +201,7 @@ func (s served) Group(i int) (api.Group, error) {
 	if i < 0 || i >= s.n.coord.Groups() {
 		return nil, salvor.Errorf(salvor.Invalid, "there is no group %d: the cluster has %d", i, s.n.coord.Groups())
 	}
-	return checked{s.n.coord.Group(i), s.n}, nil
+	return checked{witness{s.n.coord.Group(i), s.n}, s.n}, nil
 }
 
 // Allow implements rpc.Server.
