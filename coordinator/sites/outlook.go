@@ -13,6 +13,7 @@ type Outlook struct {
 	Points []risk.Point // that its pages can be fetched; none: nothing is known
 	Ends   time.Time    // the next deadline that ends it; zero: none
 	SafeBy time.Time    // when to be done; zero: nothing presses
+	Frozen time.Time    // since when nothing new is posted; zero: it is, as far as is known
 }
 
 const (
@@ -37,9 +38,11 @@ func (s *Sites) Outlooks(ctx context.Context) (func(host string) Outlook, error)
 	}
 	told := make(map[string]Outlook, len(s.rows))
 	now := s.now()
-	for name := range s.rows {
+	for name, x := range s.rows {
 		a := s.assess(name)
-		told[name] = outlook(name, &a, now)
+		o := outlook(name, &a, now)
+		o.Frozen, _ = x.site.Frozen(now)
+		told[name] = o
 	}
 	return func(host string) Outlook {
 		name, ok := of[host]

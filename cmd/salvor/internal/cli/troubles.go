@@ -128,7 +128,7 @@ func (s *sight) workTroubles(now time.Time) (out []trouble) {
 	}
 	for _, x := range rows {
 		if x.Refused != "" {
-			out = append(out, trouble{"crawl " + x.Name, "worker " + x.Node + " has a segment that cannot be stored: " + x.Refused, "a copy of its directory ran as well: to have those captures fetched again, salvor node remove "+x.Node})
+			out = append(out, trouble{"crawl " + x.Name, "worker " + x.Node + " has a segment that cannot be stored: " + x.Refused, "a copy of its directory ran as well: to have those captures fetched again, salvor node remove " + x.Node})
 		}
 	}
 	for _, x := range stuck(rows) {

@@ -138,6 +138,7 @@ func (n *node) start(ctx context.Context) {
 	n.loops.Go(func() { n.alertLoop(ctx) })
 	n.loops.Go(func() { n.probeLoop(ctx) })
 	n.loops.Go(func() { n.witnessLoop(ctx) })
+	n.loops.Go(func() { n.againLoop(ctx) })
 	n.loops.Go(func() { n.alerts.sender.Run(ctx) })
 	if n.c.Planner != PlannerOff {
 		n.loops.Go(func() { n.pilot.Run(ctx) })
