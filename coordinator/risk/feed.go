@@ -40,14 +40,14 @@ const (
 
 // ParseFeed reads a feed: JSON Feed 1.1, RSS 0.91 to 2.0, RSS 1.0 or Atom (RFC
 // 4287). An item of a JSON feed may have "_salvor": {"site", "what", "at",
-// "zone"}. Dates finds the dates of a text that have no such field; nil finds
-// those of ISO 8601 only. What was read before an error is returned with it.
+// "zone"}. dates finds the dates of a text that has no such field; nil is Dates.
+// What was read before an error is returned with it.
 func ParseFeed(b []byte, dates func(text string) []time.Time) ([]Candidate, error) {
 	if len(b) > MaxFeed {
 		return nil, salvor.Errorf(salvor.Invalid, "feed: %d bytes, at most %d", len(b), MaxFeed)
 	}
 	if dates == nil {
-		dates = isoDates
+		dates = Dates
 	}
 	b = bytes.TrimSpace(bytes.TrimPrefix(b, []byte("\ufeff")))
 	var items []feedItem
@@ -175,17 +175,6 @@ func named(text, source string) (list []string) {
 		}
 		if s, err := publicsuffix.EffectiveTLDPlusOne(w); err == nil && s != own && !slices.Contains(list, s) && len(list) < maxNamed {
 			list = append(list, s)
-		}
-	}
-	return list
-}
-
-var isoForm = regexp.MustCompile(`\b(?:19|20|21)\d\d-[01]\d-[0-3]\d\b`)
-
-func isoDates(text string) (list []time.Time) {
-	for _, w := range isoForm.FindAllString(text, 50) {
-		if at, err := time.Parse(time.DateOnly, w); err == nil {
-			list = append(list, at)
 		}
 	}
 	return list
