@@ -78,6 +78,7 @@ type Kit struct {
 	// system's.
 	Third     bool
 	Resolvers []string // host:port of name servers to ask; none: those of the system
+	WHOIS     string   // host:port of who knows the servers of top-level domains; "": IANA's
 	Bootstrap []byte   // of RDAP, the form of RFC 9224; nil: the one that is shipped
 }
 
@@ -97,7 +98,7 @@ func (k Kit) Lookers() ([]Looker, error) {
 		out = append(out, names)
 	}
 	if k.Third {
-		rdap, rerr := newRDAP(w, k.Dial, k.Bootstrap)
+		rdap, rerr := newRDAP(w, k.Dial, k.Bootstrap, k.WHOIS)
 		if rerr != nil {
 			return nil, rerr
 		}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -34,13 +35,15 @@ type rdap struct {
 	w    witness
 	http *http.Client
 	base map[string]string // by top-level domain
+	old  *whois            // asked where there is none
 
 	mu        sync.Mutex
-	registrar map[string]string // by domain, of the look before
+	registrar map[string]string    // by domain, of the look before
+	rest      map[string]time.Time // by registry: asked to be left alone until then
 }
 
 // newRDAP reads the bootstrap file of registries (RFC 9224).
-func newRDAP(w witness, dial Dialer, bootstrap []byte) (*rdap, error) {
+func newRDAP(w witness, dial Dialer, bootstrap []byte, root string) (*rdap, error) {
 	if bootstrap == nil {
 		bootstrap = bootstrapText
 	}
@@ -49,7 +52,7 @@ func newRDAP(w witness, dial Dialer, bootstrap []byte) (*rdap, error) {
 		return nil, err
 	}
 	transport := &http.Transport{DialContext: dial, DisableKeepAlives: true, Proxy: nil, MaxResponseHeaderBytes: 64 << 10}
-	return &rdap{w: w, http: &http.Client{Transport: transport, Timeout: rdapWithin}, base: base, registrar: map[string]string{}}, nil
+	return &rdap{w: w, http: &http.Client{Transport: transport, Timeout: rdapWithin}, base: base, old: newWhois(dial, root), registrar: map[string]string{}, rest: map[string]time.Time{}}, nil
 }
 
 func parseBootstrap(b []byte) (map[string]string, error) {
@@ -100,21 +103,50 @@ func (l *rdap) Look(ctx context.Context, t Target) ([]risk.Observation, error) {
 	if err != nil {
 		host = t.Host
 	}
-	name := risk.SiteOf(host)
-	at, ok := l.base[name[strings.LastIndexByte(name, '.')+1:]]
-	if !ok || net.ParseIP(strings.Trim(host, "[]")) != nil {
+	if net.ParseIP(strings.Trim(host, "[]")) != nil || !strings.Contains(host, ".") {
 		return nil, nil
 	}
-	d, err := l.get(ctx, at+"domain/"+url.PathEscape(name))
+	name := risk.SiteOf(host)
+	d, registry, err := l.ask(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("registry of %s: %w", name, err)
 	}
-	w := l.w
-	if u, err := url.Parse(at); err == nil {
-		w.vantage = risk.Vantage{Node: u.Hostname(), Network: u.Hostname()} // it is the registry that says so
+	if d == nil {
+		return nil, nil
 	}
+	w := l.w
+	w.vantage = risk.Vantage{Node: registry, Network: registry} // it is the registry that says so
 	t.Host = name
 	return append(judgeDomain(w, t, d), l.moved(w, t, d)...), nil
+}
+
+// ask is what the registry of a domain tells, and its name: over RDAP, or by WHOIS
+// where no such service is known. Nil: nothing is told.
+func (l *rdap) ask(ctx context.Context, name string) (*domain, string, error) {
+	tld := name[strings.LastIndexByte(name, '.')+1:]
+	at, ok := l.base[tld]
+	if !ok {
+		d, server, err := l.old.get(ctx, name, tld)
+		host, _, _ := net.SplitHostPort(server)
+		return d, host, err
+	}
+	registry := at
+	if u, err := url.Parse(at); err == nil {
+		registry = u.Hostname()
+	}
+	l.mu.Lock()
+	until := l.rest[registry]
+	l.mu.Unlock()
+	if l.w.now().Before(until) {
+		return nil, "", salvor.Errorf(salvor.Unavailable, "%s asked to be left alone until %s", registry, until.UTC().Format(time.RFC3339))
+	}
+	d, rest, err := l.get(ctx, at+"domain/"+url.PathEscape(name))
+	if rest > 0 {
+		l.mu.Lock()
+		l.rest[registry] = l.w.now().Add(rest)
+		l.mu.Unlock()
+	}
+	return d, registry, err
 }
 
 // moved says that a domain has another registrar than at this node's last look.
@@ -141,25 +173,48 @@ func (d *domain) registrar() string {
 	return ""
 }
 
-func (l *rdap) get(ctx context.Context, u string) (*domain, error) {
+// get asks a registry. rest is for how long it wants to be left alone.
+func (l *rdap) get(ctx context.Context, u string) (d *domain, rest time.Duration, err error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u, nil)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	r.Header.Set("Accept", "application/rdap+json")
 	res, err := l.http.Do(r)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return nil, salvor.Errorf(salvor.Unavailable, "HTTP status %d", res.StatusCode)
+		if res.StatusCode == http.StatusTooManyRequests || res.StatusCode == http.StatusServiceUnavailable {
+			rest = retryAfter(res.Header.Get("Retry-After"), l.w.now())
+		}
+		return nil, rest, salvor.Errorf(salvor.Unavailable, "HTTP status %d", res.StatusCode)
 	}
 	b, err := io.ReadAll(io.LimitReader(res.Body, mostRDAP))
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return parseDomain(b)
+	d, err = parseDomain(b)
+	return d, 0, err
+}
+
+const (
+	// restOf is how long a registry is left alone that refused and does not say for
+	// how long; mostRest bounds what it may say.
+	restOf   = time.Hour
+	mostRest = 48 * time.Hour
+)
+
+// retryAfter reads the field (RFC 9110, 10.2.3).
+func retryAfter(field string, now time.Time) time.Duration {
+	if n, err := strconv.ParseUint(strings.TrimSpace(field), 10, 31); err == nil {
+		return min(max(time.Duration(n)*time.Second, time.Minute), mostRest)
+	}
+	if at, err := http.ParseTime(field); err == nil {
+		return min(max(at.Sub(now), time.Minute), mostRest)
+	}
+	return restOf
 }
 
 func parseDomain(b []byte) (*domain, error) {
