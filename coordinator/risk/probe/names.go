@@ -34,6 +34,7 @@ type names struct {
 	dial    Dialer
 	servers []string // the first is the usual one, the second confirms
 	parking []string
+	own     *authorities // nil: not asked
 
 	mu   sync.Mutex
 	last map[string]zone // by host, of the look before
@@ -43,6 +44,8 @@ type names struct {
 type zone struct {
 	servers  []string             // registered domains of its name servers
 	networks map[string]time.Time // /16 of its IPv4 addresses, and when each was seen last
+	ttl      time.Duration        // the longest that its authorities told within rotation
+	ttlAt    time.Time            // when they did
 }
 
 // rotation is for how long networks are remembered between which a name changes.
@@ -64,6 +67,9 @@ func newNames(w witness, dial Dialer, servers []string, third bool) (*names, err
 		servers = servers[:1]
 	}
 	n := &names{w: w, dial: dial, servers: servers, last: map[string]zone{}}
+	if third {
+		n.own = &authorities{n, "53"}
+	}
 	for s := bufio.NewScanner(strings.NewReader(parkingText)); s.Scan(); {
 		if line := strings.TrimSpace(s.Text()); line != "" && line[0] != '#' {
 			n.parking = append(n.parking, line)
@@ -90,7 +96,13 @@ func (l *names) Look(ctx context.Context, t Target) ([]risk.Observation, error) 
 	if err != nil {
 		return nil, fmt.Errorf("ask for the name %s: %w", host, err)
 	}
-	seen := []risk.Observation{l.say(t, risk.SigNXDomain, rcode == dns.RcodeNameError, host+" does not exist"),
+	missing := rcode == dns.RcodeNameError
+	if missing && l.own != nil && host == risk.SiteOf(host) {
+		if is, ok := l.own.delegated(ctx, host); ok && is {
+			missing = false // its servers fail to say so, but the domain is there
+		}
+	}
+	seen := []risk.Observation{l.say(t, risk.SigNXDomain, missing, host+" does not exist"),
 		l.say(t, risk.SigDNSFailure, rcode == dns.RcodeServerFailure, "SERVFAIL for "+host)}
 	if rcode != dns.RcodeSuccess {
 		return seen, nil
@@ -99,21 +111,37 @@ func (l *names) Look(ctx context.Context, t Target) ([]risk.Observation, error) 
 	if err != nil {
 		return seen, nil // the name is there: that its servers' names are not told says nothing
 	}
-	parked, now := "", zone{networks: l.networks(addresses.Answer)}
-	for _, rr := range ns.Answer {
-		x, ok := rr.(*dns.NS)
-		if !ok {
-			continue
+	parked, now, servers := "", zone{networks: l.networks(addresses.Answer)}, serversOf(ns)
+	for _, s := range servers {
+		if l.parks(s) {
+			parked = s
 		}
-		if l.parks(x.Ns) {
-			parked = x.Ns
-		}
-		if d := risk.SiteOf(x.Ns); !slices.Contains(now.servers, d) {
+		if d := risk.SiteOf(s); !slices.Contains(now.servers, d) {
 			now.servers = append(now.servers, d)
 		}
 	}
 	seen = append(seen, l.say(t, risk.SigParkedNS, parked != "", "its name server is "+parked))
+	if l.own != nil && len(servers) > 0 {
+		own := l.own.look(ctx, t, host, servers)
+		if slices.ContainsFunc(own, func(o risk.Observation) bool { return o.Signal == risk.SigDNSFailure }) {
+			seen = slices.DeleteFunc(seen, func(o risk.Observation) bool { return o.Signal == risk.SigDNSFailure })
+		}
+		seen = append(seen, own...)
+	}
 	return append(seen, l.moved(t, host, now)...), nil
+}
+
+// ttlOf notes a time to live, and returns the longest of the days before.
+func (l *names) ttlOf(host string, now time.Duration) (was time.Duration, known bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	z := l.last[host]
+	was, known = z.ttl, !z.ttlAt.IsZero()
+	if !known || now >= was || l.w.now().Sub(z.ttlAt) > rotation {
+		z.ttl, z.ttlAt = now, l.w.now()
+		l.last[host] = z
+	}
+	return was, known
 }
 
 // moved says what changed since the looks of this node before: other name servers
@@ -125,6 +153,7 @@ func (l *names) moved(t Target, host string, now zone) (out []risk.Observation) 
 		clear(l.last)
 	}
 	was, known := l.last[host]
+	now.ttl, now.ttlAt = was.ttl, was.ttlAt
 	if known && apart(was.servers, now.servers) {
 		out = append(out, l.w.saw(t, risk.SigNSChanged, strings.Join(was.servers, " ")+" -> "+strings.Join(now.servers, " ")))
 	}

@@ -246,12 +246,12 @@ func TestMoves(t *testing.T) {
 		z    zone
 		want string
 	}{
-		{zone{[]string{"a.example"}, in("203.0.0.0/16", "198.51.0.0/16")}, ""},
-		{zone{[]string{"a.example"}, in("198.51.0.0/16")}, ""},
-		{zone{[]string{"a.example"}, in("192.0.0.0/16")}, "address-changed"},
-		{zone{[]string{"b.example"}, in("203.0.0.0/16")}, "ns-changed"},
-		{zone{nil, in()}, ""},
-		{zone{[]string{"c.example"}, in()}, "ns-changed"},
+		{zone{servers: []string{"a.example"}, networks: in("203.0.0.0/16", "198.51.0.0/16")}, ""},
+		{zone{servers: []string{"a.example"}, networks: in("198.51.0.0/16")}, ""},
+		{zone{servers: []string{"a.example"}, networks: in("192.0.0.0/16")}, "address-changed"},
+		{zone{servers: []string{"b.example"}, networks: in("203.0.0.0/16")}, "ns-changed"},
+		{zone{servers: nil, networks: in()}, ""},
+		{zone{servers: []string{"c.example"}, networks: in()}, "ns-changed"},
 	} {
 		if got := signals(t, l.moved(Target{Site: "s", Host: "h"}, "h", c.z)); got != c.want {
 			t.Errorf("look %d: %q, want %q", i, got, c.want)
