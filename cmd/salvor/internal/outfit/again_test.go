@@ -26,7 +26,7 @@ func TestAgain(t *testing.T) {
 	store := mem.New()
 	var lines []cdx.Line
 	add := func(url string, at time.Time, k api.Known) {
-		lines = append(lines, cdx.Line{Key: cdx.SURT(url), Timestamp: at.Format("20060102150405"), URL: url, Mime: "text/html", Status: "200", Filename: "a.warc.gz"})
+		lines = append(lines, cdx.Line{Key: cdx.SURT(url), Timestamp: at.Format("20060102150405"), URL: url, Mime: "text/html", Status: "200", Digest: "VGMT4NSHA2AWVOR6EVYXQUGCNSONBWE5", Filename: "a.warc.gz"})
 		u, err := canon.Parse(url)
 		if err != nil {
 			t.Fatal(err)
@@ -88,7 +88,7 @@ func TestAgain(t *testing.T) {
 			return nil
 		},
 	}
-	n, err := a.Run(t.Context())
+	n, _, err := a.Run(t.Context())
 	if err != nil || n != 1202 || len(got) != 1202 {
 		t.Fatalf("%d pages were queued, %d offered, %v", n, len(got), err)
 	}
@@ -97,11 +97,39 @@ func TestAgain(t *testing.T) {
 			t.Errorf("%s was not queued", want)
 		}
 	}
-	if n, err := a.Run(t.Context()); n != 0 || err != nil {
+	if n, kept, err := a.Run(t.Context()); n != 0 || kept != 0 || err != nil {
 		t.Errorf("%d pages were queued twice, %v", n, err)
 	}
+	// The site ends: one page failed, another is queued for ever.
+	fail, wait := known[salvor.ItemKey(crawl.HashKey, "", "https://a.example/1", nil)], known[salvor.ItemKey(crawl.HashKey, "", "https://a.example/2", nil)]
+	fail.Outcome, wait.State = salvor.Failed, api.StateQueued
+	var back []api.Entry
+	a.Segments = map[string]api.Segment{"a.warc.gz": {ID: 9, Name: "a.warc.gz"}}
+	a.Settle = func(_ context.Context, entries []api.Entry) error {
+		for _, e := range entries {
+			back = append(back, e)
+			k := known[e.Key]
+			if e.Round != k.Round || e.Place.Segment != 9 || e.At != early.UnixMilli() || e.Status != 200 || e.Bytes != 0 {
+				t.Errorf("given back: %+v", e)
+			}
+			k.Outcome, k.State, k.At = e.Outcome, api.StateSettled, e.At
+		}
+		return nil
+	}
+	for i, want := range []int{1, 0} {
+		if n, kept, err := a.Run(t.Context()); n != 0 || kept != want || err != nil {
+			t.Errorf("run %d after the end: %d queued, %d kept, %v", i, n, kept, err)
+		}
+	}
+	a.Over = true
+	if n, kept, err := a.Run(t.Context()); n != 0 || kept != 1 || err != nil || len(back) != 2 {
+		t.Errorf("when all is over: %d queued, %d kept, %v", n, kept, err)
+	}
+	fail.At, wait.At = late.UnixMilli(), late.UnixMilli()
+	a.Over = false
+
 	a.Since["a.example"] = late.Add(time.Minute) // a later date
-	if n, _ := a.Run(t.Context()); n != 1202+2 {
+	if n, _, _ := a.Run(t.Context()); n != 1202+2 {
 		t.Errorf("%d pages were queued after a later date", n)
 	}
 }

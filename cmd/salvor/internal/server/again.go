@@ -16,8 +16,9 @@ import (
 const againEvery = 15 * time.Second
 
 // againLoop has pages fetched again that were saved before their site became
-// read-only, once nothing else of their host is left to fetch. What it did is
-// remembered by the leader only; to do it again changes nothing (outfit.Again).
+// read-only, once nothing else of their host is left to fetch; and sees to it that
+// they stay saved where that fails. What it did is remembered by the leader only; to
+// do it again changes nothing (outfit.Again).
 func (n *node) againLoop(ctx context.Context) {
 	done := map[frozenHost]bool{}
 	for wait(ctx, againEvery) {
@@ -36,6 +37,7 @@ type frozenHost struct {
 	crawl salvor.CrawlID
 	host  string
 	since int64
+	over  bool // nothing more is fetched
 }
 
 func (n *node) again(ctx context.Context, done map[frozenHost]bool) error {
@@ -49,22 +51,26 @@ func (n *node) again(ctx context.Context, done map[frozenHost]bool) error {
 	}
 	now := time.Now()
 	for _, c := range crawls {
-		if !mayGrow(c, now) {
+		if c.State == salvor.CrawlDraft || c.State >= salvor.CrawlDeleting {
 			continue
 		}
-		since, err := n.frozen(ctx, c, of, now)
+		over := !mayGrow(c, now)
+		since, err := n.frozen(ctx, c, of, now, over)
 		if err != nil {
 			return err
 		}
-		maps.DeleteFunc(since, func(h string, at time.Time) bool { return done[frozenHost{c.ID, h, at.Unix()}] })
+		maps.DeleteFunc(since, func(h string, at time.Time) bool { return done[frozenHost{c.ID, h, at.Unix(), over}] })
 		if len(since) == 0 {
 			continue
 		}
-		if err := n.fetchAgain(ctx, c, since); err != nil {
+		changed, err := n.fetchAgain(ctx, c, since, over)
+		if err != nil {
 			return err
 		}
 		for h, at := range since {
-			done[frozenHost{c.ID, h, at.Unix()}] = true
+			if !changed { // else it is looked at once more, when that is done
+				done[frozenHost{c.ID, h, at.Unix(), over}] = true
+			}
 		}
 	}
 	return nil
@@ -75,9 +81,9 @@ func mayGrow(c api.Crawl, now time.Time) bool {
 	return (c.State == salvor.CrawlRunning || c.State == salvor.CrawlFinished) && (c.Deadline == 0 || c.Deadline > now.UnixMilli())
 }
 
-// frozen are the hosts of a crawl that are read-only, still there, and of which
-// nothing is queued or under way; and since when.
-func (n *node) frozen(ctx context.Context, c api.Crawl, of func(string) sites.Outlook, now time.Time) (map[string]time.Time, error) {
+// frozen are the hosts of a crawl that are read-only, and since when: while it may
+// grow, those that are still there and of which nothing is queued or under way.
+func (n *node) frozen(ctx context.Context, c api.Crawl, of func(string) sites.Outlook, now time.Time, over bool) (map[string]time.Time, error) {
 	out := map[string]time.Time{}
 	for _, g := range n.groups {
 		hosts, err := g.Hosts(ctx, c.ID, 0)
@@ -89,7 +95,7 @@ func (n *node) frozen(ctx context.Context, c api.Crawl, of func(string) sites.Ou
 		}
 		for _, h := range hosts {
 			o := of(h.Name)
-			if o.Frozen.IsZero() || h.Totals.Queued+h.Totals.Leased > 0 || !o.Ends.IsZero() && !o.Ends.After(now) {
+			if o.Frozen.IsZero() || !over && h.Totals.Queued+h.Totals.Leased > 0 {
 				continue
 			}
 			out[h.Name] = o.Frozen
@@ -98,17 +104,32 @@ func (n *node) frozen(ctx context.Context, c api.Crawl, of func(string) sites.Ou
 	return out, nil
 }
 
-func (n *node) fetchAgain(ctx context.Context, c api.Crawl, since map[string]time.Time) error {
+// fetchAgain looks at all stored pages of hosts once.
+func (n *node) fetchAgain(ctx context.Context, c api.Crawl, since map[string]time.Time, over bool) (changed bool, err error) {
 	store, _, err := n.workerStore(n.httpClient())
 	if err != nil {
-		return err
+		return false, err
 	}
-	pages, err := outfit.Again{
-		Store: storage.Under(store, outfit.Prefix(c.Name)), Crawl: c, Since: since, Lookup: n.router.Lookup,
+	list, err := n.router.Segments(ctx)
+	if err != nil {
+		return false, err
+	}
+	named := make(map[string]api.Segment, len(list))
+	for _, s := range list {
+		named[s.Name] = s
+	}
+	queued, kept, err := outfit.Again{
+		Store: storage.Under(store, outfit.Prefix(c.Name)), Crawl: c, Since: since, Over: over, Lookup: n.router.Lookup, Segments: named,
 		Discover: func(ctx context.Context, offers []api.Offer) error { return n.offer(ctx, c, offers) },
+		Settle: func(ctx context.Context, entries []api.Entry) error {
+			return n.router.Settle(ctx, api.Call{}, api.Settlement{Crawl: c.ID, Entries: entries})
+		},
 	}.Run(ctx)
-	if pages > 0 {
-		n.log.Info("pages are fetched again: their sites became read-only after they were saved", "crawl", c.Name, "pages", pages, "hosts", len(since))
+	if queued > 0 {
+		n.log.Info("pages are fetched again: their sites became read-only after they were saved", "crawl", c.Name, "pages", queued, "hosts", len(since))
 	}
-	return err
+	if kept > 0 {
+		n.log.Info("pages that could not be fetched again stay as they were saved", "crawl", c.Name, "pages", kept)
+	}
+	return queued+kept > 0, err
 }
