@@ -34,6 +34,20 @@ func (e Explanation) Text() string {
 		}
 		w.put(2, "deadline %d: %s%s; safe by %s", d.ID, d.What.label(d.At), passed, stamp(d.SafeBy))
 	}
+	e.why(w)
+	e.reasons(w)
+	return w.String()
+}
+
+// WhyText is the part of Text that says what the risk rests on: at most five
+// lines of evidence.
+func (e Explanation) WhyText() string {
+	w := &sheet{}
+	e.why(w)
+	return w.String()
+}
+
+func (e Explanation) why(w *sheet) {
 	w.put(2, "why (of host or access, in 7 d):")
 	for _, l := range e.Lines {
 		w.line(l)
@@ -41,8 +55,6 @@ func (e Explanation) Text() string {
 	if e.More > 0 {
 		w.put(9, "and %d more", e.More)
 	}
-	e.reasons(w)
-	return w.String()
 }
 
 func (e Explanation) reasons(w *sheet) {

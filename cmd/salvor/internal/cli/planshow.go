@@ -16,6 +16,8 @@ import (
 	"salvor/cmd/salvor/internal/progress"
 	"salvor/coordinator/pilot"
 	planning "salvor/coordinator/plan"
+	"salvor/coordinator/risk"
+	"salvor/coordinator/sites"
 )
 
 func (w *world) planCommand() *cobra.Command {
@@ -63,7 +65,8 @@ func (w *world) planExplainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "explain [flags] HOST", Short: "Say why a host gets what it gets",
 		Long: `Explain tells of one host what it is worth, what is queued of each value and by
-which rule, what bounds its rate now, and what is expected to be saved of it.`,
+which rule, what bounds its rate now, what is expected to be saved of it, and how likely
+its site is lost, by when to be done, and why (salvor site risk explain).`,
 		Example: "  salvor plan explain forum.example.org", Args: oneName("host", "salvor plan explain HOST"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return w.onCluster(cmd, d, func(ctx context.Context, c *client.Cluster) error {
@@ -71,7 +74,7 @@ which rule, what bounds its rate now, and what is expected to be saved of it.`,
 				if err != nil {
 					return err
 				}
-				return w.explainHost(v, hostArg(args[0]), d.json)
+				return w.explainHost(v, hostArg(args[0]), d.json, func(site string) (sites.View, error) { return c.Site(ctx, site) })
 			})
 		},
 	}
@@ -113,6 +116,9 @@ type planHostJSON struct {
 	// Queued is what is queued by value, without that.
 	Times  float64          `json:"times"`
 	Queued []pilot.TierView `json:"queued,omitempty"`
+	// Risk is that of the site, where one host is explained: the structure of
+	// `salvor site risk explain`.
+	Risk *risk.Explanation `json:"risk,omitempty"`
 }
 
 type whatIfJSON struct {
@@ -311,13 +317,21 @@ func difference(is, would pilot.Forecast) string {
 }
 
 // explainHost tells of one host, in each crawl that has it.
-func (w *world) explainHost(v pilot.View, host string, asJSON bool) error {
+func (w *world) explainHost(v pilot.View, host string, asJSON bool, ask func(site string) (sites.View, error)) error {
 	p := coursePlanOf(v)
 	var found []planHostJSON
 	for _, h := range p.Hosts {
-		if h.Host == host {
-			found = append(found, h)
+		if h.Host != host {
+			continue
 		}
+		if h.Site != "" {
+			s, err := ask(h.Site)
+			if err != nil {
+				return err
+			}
+			h.Risk, h.SafeBy = &s.Risk, s.Risk.SafeBy
+		}
+		found = append(found, h)
 	}
 	if len(found) == 0 {
 		return salvor.Errorf(salvor.NotFound, "nothing is planned for %q", host).
@@ -355,6 +369,11 @@ func (h *planHostJSON) explain(b *strings.Builder, v pilot.View) {
 	}
 	line("saved", fmt.Sprintf("%s until now; %s more are expected, of %s", progress.Count(h.Saved), progress.Count(int64(h.Expected+0.5)), h.left()))
 	h.tellEnd(line, v.At)
+	if h.Risk != nil {
+		x := h.Risk.Lost
+		line("lost", fmt.Sprintf("%s within a day, %s within a week, %s within a month", chance(x.Day), chance(x.Week), chance(x.Month)))
+		b.WriteString(h.Risk.WhyText())
+	}
 	for _, t := range h.Queued {
 		line("queued", fmt.Sprintf("%s of %.3g each%s", progress.Count(t.Queued), t.Value, ruled(t.Rules)))
 	}
