@@ -31,11 +31,12 @@ type Load struct {
 	Connections float64 `json:"connections"` // under way, of those it may have
 	CPU         float64 `json:"cpu"`         // of the machine's processors, by this process
 	Requests    float64 `json:"requests"`    // of the requests a second it may make; 0 without a bound
+	Egress      float64 `json:"egress"`      // of the bytes a second it may receive; 0 without a bound
 	Spool       float64 `json:"spool"`       // of the room for segments that wait for the Store
 }
 
 // Use is the share of what is used most: a worker does Rate / Use at most.
-func (l Load) Use() float64 { return max(l.Connections, l.CPU, l.Requests) }
+func (l Load) Use() float64 { return max(l.Connections, l.CPU, l.Requests, l.Egress) }
 
 // GroupStatus is one Raft group as one node sees it.
 type GroupStatus struct {

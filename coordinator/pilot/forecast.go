@@ -27,7 +27,7 @@ type Forecast struct {
 	Bytes   float64 `json:"bytes"`
 	Rate    float64 `json:"rate"`             // planned now, requests a second
 	Done    float64 `json:"done,omitempty"`   // seconds until all that is known is fetched at that rate; 0 not known
-	Bound   string  `json:"bound,omitempty"`  // what holds it back: budget, workers, queue, blocked, pool, nothing
+	Bound   string  `json:"bound,omitempty"`  // what holds it back: budget, workers, egress, queue, blocked, pool, store
 	Host    string  `json:"host,omitempty"`   // the host that is held back most
 	Tip     string  `json:"advice,omitempty"` // what would change it
 }
@@ -94,6 +94,9 @@ func (v *View) bottleneck(f *Forecast, worst int, lost map[plan.Reason]float64) 
 		f.Bound, f.Tip = "blocked", fmt.Sprintf("%s asked for nothing until then: %s", h.Host, h.Note)
 	case v.Capacity.Spool > 0.9:
 		f.Bound, f.Tip = "store", "captures wait for the store: look whether it answers, and how fast (salvor status)"
+	case (s.Why == plan.ByCapacity || s.Why == plan.ByLater) && v.Capacity.Bound == "egress":
+		f.Bound = "egress"
+		f.Tip = fmt.Sprintf("the workers do %.0f requests a second, which fill what they may receive: raise --node-egress, add workers behind another line, or leave large files for later (salvor crawl value)", v.Capacity.Rate)
 	case s.Why == plan.ByCapacity || s.Why == plan.ByLater:
 		f.Bound = "workers"
 		f.Tip = fmt.Sprintf("the workers do %.0f requests a second, and are bound by their %s: add workers (salvor cluster token --role worker), or raise what this one may use", v.Capacity.Rate, bounds[v.Capacity.Bound])

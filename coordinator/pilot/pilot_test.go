@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -108,6 +109,24 @@ func TestDeadlineTakesTheWorkers(t *testing.T) {
 	w.look(t, p)
 	if a, b := w.pace("calm.example"), w.pace("dying.example"); a < 20 || b > 1 {
 		t.Errorf("after the deadlines moved: paces %v and %v", a, b)
+	}
+}
+
+// A line that is full is what the workers are bound by, and is named as that, though
+// it keeps their connections busy too.
+func TestForecastEgress(t *testing.T) {
+	w := newWorld()
+	w.load = []api.Load{{Rate: 12, Egress: .96, Connections: 1}, {Rate: 10, CPU: .1, Egress: .9}}
+	w.crawls[1].Deadline = w.now.Add(10 * time.Minute).UnixMilli()
+	v := w.look(t, w.pilot())
+	if c := v.Capacity; c.Bound != "egress" || math.Abs(c.Most-12-10/.9) > .1 {
+		t.Errorf("the capacity is %+v", c)
+	}
+	if f := v.Forecasts[0]; f.Bound != "egress" || !strings.Contains(f.Tip, "--node-egress") {
+		t.Errorf("the forecast is %+v", f)
+	}
+	if a, b := w.pace("dying.example"), w.pace("calm.example"); a < 20 || b > 1 {
+		t.Errorf("paces %v for what is about to go and %v for what stays", a, b)
 	}
 }
 

@@ -136,7 +136,7 @@ type Capacity struct {
 	Rate    float64 `json:"rate"`            // requests a second now
 	Most    float64 `json:"most"`            // that they could do; 0 not known
 	Use     float64 `json:"use"`             // of what they have, the busiest; 0 to 1
-	Bound   string  `json:"bound,omitempty"` // what is used most: cpu, connections, requests, spool
+	Bound   string  `json:"bound,omitempty"` // what is used most: cpu, connections, requests, egress
 	Spool   float64 `json:"spool"`           // fullest, 0 to 1
 }
 
@@ -181,11 +181,16 @@ func (c Capacity) full() bool { return c.Most == 0 || c.Use > fullUse }
 const fullUse = 0.9
 
 func boundOf(l api.Load) string {
+	if l.Egress > fullUse { // a full line keeps connections busy, too
+		return "egress"
+	}
 	switch l.Use() {
 	case l.Requests:
 		return "requests"
 	case l.CPU:
 		return "cpu"
+	case l.Egress:
+		return "egress"
 	}
 	return "connections"
 }

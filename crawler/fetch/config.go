@@ -35,6 +35,7 @@ type Config struct {
 	IdleConnections int // of these, kept idle for the next request; 0 is half of Connections
 
 	LimitRate   int64    // bytes a second received, all connections together; 0 is no limit
+	Shared      *Limit   // the same of several clients together; nil is none
 	MaxBody     int64    // longest body kept, after which it is cut and marked "length"; 0 is no limit
 	MaxHead     int64    // longest response head, after which it is cut and marked "length"; 0 is 512 KB
 	MaxView     int64    // longest decoded view for extraction; 0 is 8 MB

@@ -79,7 +79,7 @@ func (x *exchange) run(m *message) error {
 // and an error.
 func (x *exchange) read(p []byte, wait time.Duration) (int, error) {
 	x.cn.extend(time.Now(), wait)
-	n, err := x.cn.nc.Read(p[:x.c.limit.most(len(p))])
+	n, err := x.cn.nc.Read(p[:x.c.most(len(p))])
 	if n == 0 {
 		return 0, err
 	}
@@ -91,7 +91,7 @@ func (x *exchange) read(p []byte, wait time.Duration) (int, error) {
 	x.cap.Duration = now.Sub(x.cap.Begin)
 	x.inWindow += int64(n)
 	x.c.received.Add(int64(n))
-	if held := x.c.limit.pay(x.ctx, n); held > 0 {
+	if held := x.c.pay(x.ctx, n); held > 0 {
 		x.window = x.window.Add(held) // our own brake is not the server's slowness
 	}
 	if spent := now.Sub(x.window); spent >= x.c.cfg.Timeouts.RateWindow {

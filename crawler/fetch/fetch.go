@@ -28,7 +28,7 @@ type Client struct {
 	pool   *pool
 	dialer *dialer
 	sender *sender
-	limit  *limiter
+	limit  *Limit
 
 	received atomic.Int64 // bytes of answers
 
@@ -58,7 +58,7 @@ func New(cfg Config) (*Client, error) {
 	}
 	c.pool = newPool(&c.cfg)
 	c.sender = newSender(&c.cfg)
-	c.limit = newLimiter(c.cfg.LimitRate, c.ctx.Done())
+	c.limit = NewLimit(c.cfg.LimitRate)
 	return c, nil
 }
 

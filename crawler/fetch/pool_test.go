@@ -368,6 +368,32 @@ func TestConnectTimeout(t *testing.T) {
 	})
 }
 
+// TestSharedLimit: all clients together keep to it, and it counts what they received.
+func TestSharedLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		body := strings.Repeat("x", 100_000)
+		line := NewLimit(10_000)
+		begin := time.Now()
+		var wg sync.WaitGroup
+		for i := range 3 {
+			s := &memoryServer{answer: fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)}
+			c := s.client(t, Config{Shared: line, LimitRate: 50_000})
+			wg.Go(func() {
+				get(t, c, fmt.Sprintf("http://h%d.test/", i))
+				c.Close()
+				s.wg.Wait()
+			})
+		}
+		wg.Wait()
+		if d := time.Since(begin); d < 29*time.Second || d > 31*time.Second {
+			t.Errorf("300 KB at 10 KB/s took %v", d)
+		}
+		if n := line.Paid(); n < 300_000 || n > 301_000 {
+			t.Errorf("it counts %d bytes", n)
+		}
+	})
+}
+
 // TestLimitRate: all connections together keep to it.
 func TestLimitRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -219,10 +219,14 @@ func (p *coursePlan) capacity() string {
 	return fmt.Sprintf("%s, %s of some %s they could do; they are bound by their %s", progress.Counted(int64(c.Workers), "worker"), rateText(c.Rate), rateText(c.Most), boundOf(c.Bound))
 }
 
-// boundOf names what of the workers is used most: requests are bound by --node-rate.
+// boundOf names what of the workers is used most: requests are bound by --node-rate,
+// and bytes by --node-egress.
 func boundOf(what string) string {
-	if what == "requests" {
+	switch what {
+	case "requests":
 		return "node-rate"
+	case "egress":
+		return "node-egress"
 	}
 	return cmp.Or(what, "connections")
 }
@@ -259,7 +263,7 @@ func forecastText(f pilot.Forecast, now time.Time) string {
 	}
 	if f.Bound != "" {
 		by += "; bound by " + boundText[f.Bound]
-		if f.Host != "" && f.Bound != "workers" && f.Bound != "store" {
+		if f.Host != "" && f.Bound != "workers" && f.Bound != "egress" && f.Bound != "store" {
 			by += " of " + f.Host
 		}
 	}
@@ -287,7 +291,7 @@ func round(x float64) int64 {
 
 var boundText = map[string]string{
 	"workers": "the workers", "budget": "the budget", "pool": "the shared budget", "queue": "what is found",
-	"blocked": "the block", "store": "the store",
+	"blocked": "the block", "store": "the store", "egress": "what the workers may receive",
 }
 
 // span is a time in words of at most two units.

@@ -45,6 +45,7 @@ func (a *nodeAsked) groups() []optionGroup {
 		{"Work", []option{
 			{name: "connections", value: whole(&c.Connections, 1, 10000), usage: "fetch over at most `N` connections, all crawls together (default 64)"},
 			{name: "node-rate", value: one(&c.MaxRate, value.Rate), usage: "make at most `N` requests a second, all crawls together, whatever the hosts allow (default 0: no bound)"},
+			{name: "node-egress", value: one(&c.MaxEgress, value.ByteRate), usage: "receive at most `B` bytes a second, all crawls together, for example 2MB (default 0: no bound)"},
 			{name: "spool-max", value: one(&c.SpoolMax, value.Size), usage: "fetch nothing new while `SIZE` of segments wait for the store (default 10GB)"},
 			{name: "cache", value: one(&c.Cache, value.Size), usage: "use `SIZE` of memory for the frontier's blocks (default 256MiB)"},
 		}},

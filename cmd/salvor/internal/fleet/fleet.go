@@ -25,6 +25,7 @@ import (
 	"salvor"
 	"salvor/api"
 	"salvor/cmd/salvor/internal/outfit"
+	"salvor/crawler/fetch"
 	"salvor/storage"
 	"salvor/storage/durable"
 	"salvor/warc"
@@ -45,6 +46,7 @@ type Config struct {
 	Version     string        // of this program
 	Connections int           // over all crawls; default 64
 	MaxRate     float64       // requests a second over all crawls; 0 no bound
+	MaxEgress   int64         // bytes received a second over all crawls; 0 no bound
 	SpoolMax    int64         // bytes of segments that may wait for the Store; default 10 GB
 	Poll        time.Duration // between looks at the list of crawls; default 2 s
 	DrainFor    time.Duration // a clean stop takes at most as long; default 1 min
@@ -106,6 +108,7 @@ type Fleet struct {
 	hurry chan struct{} // look at the list of crawls now
 	room  room
 	all   *rate.Limiter // of all crawls' starts; nil none
+	line  *fetch.Limit  // of what all crawls receive; nil none
 
 	mu        sync.Mutex
 	crews     map[salvor.CrawlID]*crew
@@ -124,6 +127,7 @@ func New(c Config) (*Fleet, error) {
 	}
 	f := &Fleet{c: c, hurry: make(chan struct{}, 1), crews: map[salvor.CrawlID]*crew{}, done: map[salvor.CrawlID]bool{}}
 	f.room.fleet = f
+	f.line = fetch.NewLimit(c.MaxEgress)
 	if c.MaxRate > 0 {
 		f.all = rate.NewLimiter(rate.Limit(c.MaxRate), 1)
 	}

@@ -110,6 +110,7 @@ func (c *crew) worker() string { return fmt.Sprintf("%s/%d", c.f.c.Node, c.id) }
 func (t *tools) fetchConfig() fetch.Config {
 	c := outfit.FetchConfig(&t.spec.Settings, t.spec.Seeds, filepath.Join(t.crew.dir, bodiesDir))
 	c.Connections = t.crew.f.c.Connections // the worker keeps to its share
+	c.Shared = t.crew.f.line
 	c.SpoolMemory = bodiesMemory
 	t.known = fetch.NewLastKnowns()
 	t.known.Set(t.spec.LastKnown())

@@ -26,6 +26,7 @@ type Config struct {
 
 	Connections int     // of the worker, over all crawls
 	MaxRate     float64 // requests a second of the worker, the same; 0 no bound
+	MaxEgress   int64   // bytes received a second by the worker, the same; 0 no bound
 	SpoolMax    int64   // bytes of segments that may wait for the Store
 	Cache       int64   // bytes of Pebble's block cache, over all groups
 
@@ -146,6 +147,7 @@ func (c Config) Settings() []Setting {
 		{"listen", c.Listen}, {"advertise", c.Advertise}, {"roles", strings.Join(roles, ",")}, {"store", c.Store},
 		{"groups", strconv.Itoa(c.Groups)}, {"connections", strconv.Itoa(c.Connections)},
 		{"node-rate", strconv.FormatFloat(c.MaxRate, 'g', -1, 64)},
+		{"node-egress", strconv.FormatInt(c.MaxEgress, 10)},
 		{"spool-max", strconv.FormatInt(c.SpoolMax, 10)}, {"cache", strconv.FormatInt(c.Cache, 10)},
 		{"metrics-listen", c.MetricsListen}, {"checkpoint-every", c.Checkpoint.String()},
 		{"dead-after", c.DeadAfter.String()}, {"drain-for", c.DrainFor.String()},

@@ -27,6 +27,7 @@ type gauge struct {
 	at       time.Time
 	cpu      time.Duration
 	requests int64
+	received int64
 }
 
 // sample takes what the process and its fleet did until now.
@@ -47,9 +48,10 @@ func (g *gauge) sample(now time.Time, cpu time.Duration, u fleet.Use) {
 		mix(&g.load.Connections, share(float64(u.Busy), float64(u.Connections)))
 		mix(&g.load.CPU, share((cpu-g.cpu).Seconds(), span.Seconds()*float64(runtime.GOMAXPROCS(0))))
 		mix(&g.load.Requests, share(rate, u.MaxRate))
+		mix(&g.load.Egress, share(float64(u.Received-g.received)/span.Seconds(), float64(u.MaxEgress)))
 		g.load.Spool = share(float64(u.Spooled), float64(u.SpoolMax))
 	}
-	g.begun, g.at, g.cpu, g.requests = true, now, cpu, u.Requests
+	g.begun, g.at, g.cpu, g.requests, g.received = true, now, cpu, u.Requests, u.Received
 }
 
 func share(part, whole float64) float64 {

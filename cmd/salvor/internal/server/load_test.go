@@ -30,15 +30,16 @@ func TestGauge(t *testing.T) {
 	if l := g.read(); l.Use() != 0 {
 		t.Errorf("before the first sample: %+v", l)
 	}
-	u := fleet.Use{Busy: 16, Connections: 64, MaxRate: 80, Spooled: 1 << 20, SpoolMax: 4 << 20}
+	u := fleet.Use{Busy: 16, Connections: 64, MaxRate: 80, MaxEgress: 1000, Spooled: 1 << 20, SpoolMax: 4 << 20}
 	cpu := time.Duration(0)
 	for range 120 { // two minutes at 20 requests a second on half a processor
 		g.sample(at, cpu, u)
 		at, cpu, u.Requests = at.Add(time.Second), cpu+time.Second/2, u.Requests+20
+		u.Received += 400
 	}
 	l := g.read()
 	for what, x := range map[string][2]float64{
-		"rate": {l.Rate, 20}, "connections": {l.Connections, 0.25}, "requests": {l.Requests, 0.25},
+		"rate": {l.Rate, 20}, "connections": {l.Connections, 0.25}, "requests": {l.Requests, 0.25}, "egress": {l.Egress, 0.4},
 		"cpu": {l.CPU, 0.5 / float64(runtime.GOMAXPROCS(0))}, "spool": {l.Spool, 0.25},
 	} {
 		if math.Abs(x[0]-x[1]) > 0.01*x[1] {

@@ -38,7 +38,7 @@ func (n *node) oneFleet(ctx context.Context) (rest bool, err error) {
 	drain := make(chan struct{})
 	f, err := fleet.New(fleet.Config{
 		Coordinator: n.router, Store: store, Direct: direct, Dir: n.c.path("worker"), Node: n.id.Peer().Name,
-		Version: n.o.Version, Connections: n.c.Connections, MaxRate: n.c.MaxRate, SpoolMax: n.c.SpoolMax, DrainFor: n.c.DrainFor,
+		Version: n.o.Version, Connections: n.c.Connections, MaxRate: n.c.MaxRate, MaxEgress: n.c.MaxEgress, SpoolMax: n.c.SpoolMax, DrainFor: n.c.DrainFor,
 		Drain: drain, Events: n.event, Logger: n.log,
 	})
 	if err != nil {
