@@ -26,8 +26,9 @@ type Config struct {
 	Nodes  func(ctx context.Context) []api.NodeStatus    // what the workers say of themselves
 	Steer  func(ctx context.Context, c api.Course) error // tells all leaders, and who may be one soon
 	Values func(c api.Crawl) Values                      // what a crawl's requests are worth; nil: DefaultValues
-	// Outlooks is what is known of the end of hosts, for one look; nil: nothing.
-	Outlooks func(ctx context.Context) (func(host string) Outlook, error)
+	// Outlooks is what is known of the end of hosts, for one look, and as far ahead
+	// as that plans; nil: nothing.
+	Outlooks func(ctx context.Context, ahead time.Duration) (func(host string) Outlook, error)
 	Every    time.Duration    // between two looks, more where they take long; default 1 s
 	Now      func() time.Time // default time.Now
 	Logger   *slog.Logger     // nil takes nothing
@@ -157,7 +158,7 @@ func (p *Pilot) survey(ctx context.Context) (View, error) {
 		return v, err
 	}
 	v.Capacity = measure(p.c.Nodes(ctx))
-	outlook, trouble := p.outlooks(ctx)
+	outlook, trouble := p.outlooks(ctx, p.ahead(crawls, now))
 	s := survey{v: &v, now: now, speeds: &p.speeds, pools: map[string]int{}, outlook: outlook}
 	for _, c := range crawls {
 		if c.State != salvor.CrawlRunning {
@@ -185,12 +186,12 @@ func (p *Pilot) survey(ctx context.Context) (View, error) {
 	return v, s.merged(ctx, p.c.Groups)
 }
 
-func (p *Pilot) outlooks(ctx context.Context) (func(host string) Outlook, error) {
+func (p *Pilot) outlooks(ctx context.Context, ahead time.Duration) (func(host string) Outlook, error) {
 	nothing := func(string) Outlook { return Outlook{} }
 	if p.c.Outlooks == nil {
 		return nothing, nil
 	}
-	f, err := p.c.Outlooks(ctx)
+	f, err := p.c.Outlooks(ctx, ahead)
 	if err != nil {
 		return nothing, err
 	}

@@ -112,6 +112,33 @@ func TestDeadlineTakesTheWorkers(t *testing.T) {
 	}
 }
 
+// Odds are asked for until the crawls end: by their deadlines, or by what they take.
+func TestAheadUntilTheEnd(t *testing.T) {
+	w := newWorld()
+	p := w.pilot()
+	var ahead time.Duration
+	p.c.Outlooks = func(_ context.Context, a time.Duration) (func(string) Outlook, error) {
+		ahead = a
+		return func(string) Outlook { return Outlook{} }, nil
+	}
+	const days = 24 * time.Hour
+	w.hosts[1] = []api.Host{host("calm.example", 1000, .001)} // it takes 12 days
+	w.look(t, p)
+	if ahead != 7*days {
+		t.Errorf("at first it looks %v ahead", ahead)
+	}
+	w.now = w.now.Add(time.Second)
+	w.look(t, p)
+	if ahead < 10*days || ahead > 14*days {
+		t.Errorf("with a crawl that takes 12 days it looks %v ahead", ahead)
+	}
+	w.crawls[1].Deadline = w.now.Add(30 * days).UnixMilli()
+	w.look(t, p)
+	if ahead != 30*days {
+		t.Errorf("with a deadline in 30 days it looks %v ahead", ahead)
+	}
+}
+
 // A line that is full is what the workers are bound by, and is named as that, though
 // it keeps their connections busy too.
 func TestForecastEgress(t *testing.T) {
@@ -323,7 +350,7 @@ func TestOutlook(t *testing.T) {
 	w := newWorld()
 	ends := map[string]float64{"dying.example": 600}
 	p := w.pilot()
-	p.c.Outlooks = func(context.Context) (func(string) Outlook, error) {
+	p.c.Outlooks = func(context.Context, time.Duration) (func(string) Outlook, error) {
 		return func(host string) Outlook {
 			at, ok := ends[host]
 			if !ok {
@@ -345,7 +372,7 @@ func TestOutlook(t *testing.T) {
 	if d, c := w.pace("dying.example"), w.pace("calm.example"); c < 15 || d > 3 {
 		t.Errorf("after the dates moved the one is asked %.1f times a second, the other %.1f", d, c)
 	}
-	p.c.Outlooks = func(context.Context) (func(string) Outlook, error) {
+	p.c.Outlooks = func(context.Context, time.Duration) (func(string) Outlook, error) {
 		return nil, salvor.Errorf(salvor.Unavailable, "no leader")
 	}
 	if v := w.look(t, p); len(v.Plan.Hosts) != 2 {

@@ -163,3 +163,28 @@ func cut(known []plan.Point, at float64) (out []plan.Point) {
 	}
 	return append(out, plan.Point{At: at, P: last.P}, plan.Point{At: at, P: 0})
 }
+
+const (
+	// leastAhead and mostAhead bound how far ahead the odds of sites are asked for.
+	// Below a week they differ little, and what is found may make a crawl longer.
+	leastAhead = 7 * 24 * time.Hour
+	mostAhead  = 365 * 24 * time.Hour
+)
+
+// ahead is until when it matters whether a site is still there: until the last of
+// the crawls ends, by its deadline, or without one by what was forecast last.
+func (p *Pilot) ahead(crawls []api.Crawl, now time.Time) time.Duration {
+	far := leastAhead
+	for _, c := range crawls {
+		if c.State == salvor.CrawlRunning && c.Deadline != 0 {
+			far = max(far, time.UnixMilli(c.Deadline).Sub(now))
+		}
+	}
+	last, _ := p.View()
+	for _, f := range last.Forecasts {
+		if f.Until == 0 {
+			far = max(far, time.Duration(min(f.Done, mostAhead.Seconds())*float64(time.Second)))
+		}
+	}
+	return min(far, mostAhead)
+}

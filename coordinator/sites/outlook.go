@@ -16,15 +16,12 @@ type Outlook struct {
 	Frozen time.Time    // since when nothing new is posted; zero: it is, as far as is known
 }
 
-const (
-	// horizon and moments are how far ahead, and how finely, a planner is told.
-	horizon = 7 * 24 * time.Hour
-	moments = 12
-)
+// moments is how finely a planner is told, beside the dates.
+const moments = 12
 
-// Outlooks reads what is known now. The function it returns tells of hosts, for a
-// moment; it is not safe for concurrent use.
-func (s *Sites) Outlooks(ctx context.Context) (func(host string) Outlook, error) {
+// Outlooks reads what is known now, as far ahead as the planner looks. The function
+// it returns tells of hosts, for a moment; it is not safe for concurrent use.
+func (s *Sites) Outlooks(ctx context.Context, ahead time.Duration) (func(host string) Outlook, error) {
 	if err := s.refresh(ctx, readEvery); err != nil {
 		return nil, err
 	}
@@ -40,7 +37,7 @@ func (s *Sites) Outlooks(ctx context.Context) (func(host string) Outlook, error)
 	now := s.now()
 	for name, x := range s.rows {
 		a := s.assess(name)
-		o := outlook(name, &a, now)
+		o := outlook(name, &a, now, ahead)
 		o.Frozen, _ = x.site.Frozen(now)
 		told[name] = o
 	}
@@ -53,8 +50,9 @@ func (s *Sites) Outlooks(ctx context.Context) (func(host string) Outlook, error)
 	}, nil
 }
 
-func outlook(name string, a *risk.Assessment, now time.Time) Outlook {
-	o := Outlook{Site: name, Points: since(a.Points(horizon, moments), now.Sub(a.At).Seconds())}
+func outlook(name string, a *risk.Assessment, now time.Time, ahead time.Duration) Outlook {
+	old := now.Sub(a.At)
+	o := Outlook{Site: name, Points: since(a.Points(ahead+old, moments), old.Seconds())}
 	x := a.Explain()
 	o.SafeBy = x.SafeBy
 	for _, d := range x.Deadlines {

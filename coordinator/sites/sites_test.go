@@ -77,7 +77,7 @@ func TestDeadline(t *testing.T) {
 	}
 	other := New(r, log, func() time.Time { return *now })
 	for _, x := range []*Sites{s, other} {
-		of, err := x.Outlooks(ctx)
+		of, err := x.Outlooks(ctx, 7*24*time.Hour)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,6 +95,26 @@ func TestDeadline(t *testing.T) {
 	lines, err := log.Read(ctx, "example.org", 10)
 	if err != nil || len(lines) != 1 || lines[0].What != "deadline.set" || lines[0].By != "key k1 (Ada)" || !strings.Contains(string(lines[0].Change), "2026-12-01T22:00:00Z") {
 		t.Errorf("the audit log has %+v, %v", lines, err)
+	}
+}
+
+// TestOutlookReachesTheEnd: a date that lies within what is planned for is told,
+// however far away it is.
+func TestOutlookReachesTheEnd(t *testing.T) {
+	_, s, _, _ := world()
+	const days = 24 * time.Hour
+	if _, err := s.Change(t.Context(), "example.org", "key k1 (Ada)", deadline(begin.Add(20*days), .95)); err != nil {
+		t.Fatal(err)
+	}
+	for ahead, gone := range map[time.Duration]bool{7 * days: false, 30 * days: true} {
+		of, err := s.Outlooks(t.Context(), ahead)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list := of("example.org").Points
+		if p := list[len(list)-1]; p.At != ahead.Seconds() || gone != (p.P < .25) {
+			t.Errorf("looking %v ahead, the end is %+v", ahead, p)
+		}
 	}
 }
 
@@ -162,7 +182,7 @@ func TestObserve(t *testing.T) {
 func TestReadsSeldom(t *testing.T) {
 	r, s, _, now := world()
 	for range 100 {
-		if _, err := s.Outlooks(t.Context()); err != nil {
+		if _, err := s.Outlooks(t.Context(), 7*24*time.Hour); err != nil {
 			t.Fatal(err)
 		}
 		*now = now.Add(100 * time.Millisecond)

@@ -41,7 +41,7 @@ type frozenHost struct {
 }
 
 func (n *node) again(ctx context.Context, done map[frozenHost]bool) error {
-	of, err := n.sites.Outlooks(ctx)
+	of, err := n.sites.Outlooks(ctx, 0) // dates only, no odds
 	if err != nil {
 		return err
 	}

@@ -53,8 +53,8 @@ func (n *node) note(ctx context.Context, what, subject string, change []byte) {
 }
 
 // outlooks is what the planner is told of the end of hosts.
-func (n *node) outlooks(ctx context.Context) (func(host string) pilot.Outlook, error) {
-	of, err := n.sites.Outlooks(ctx)
+func (n *node) outlooks(ctx context.Context, ahead time.Duration) (func(host string) pilot.Outlook, error) {
+	of, err := n.sites.Outlooks(ctx, ahead)
 	if err != nil {
 		return nil, err
 	}
