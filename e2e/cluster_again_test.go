@@ -58,3 +58,28 @@ func TestClusterAgain(t *testing.T) {
 		t.Errorf("%d of %d pages were fetched more than twice", more, f.pages())
 	}
 }
+
+// TestClusterAgainEnds: a site that ends while its pages are fetched again: what was
+// saved stays saved.
+func TestClusterAgainEnds(t *testing.T) {
+	f := newFleet(t, shape{nodes: 1, pages: 300})
+	f.crawl("one", "--tries", "1")
+	f.finish("one", time.Minute)
+	first := f.web.Count()
+	u, err := url.Parse(f.web.URLs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.web.Delay(200 * time.Millisecond)
+	f.types("site", "deadline", "set", u.Hostname(), "2s", "--what", "readonly", "--note", "a test")
+	f.reach(first + f.pages()/10)
+	f.web.Stop()
+	n := int64(f.pages())
+	eventuallySay(t, 3*time.Minute, func() string { return f.sight() }, func() bool {
+		s, err := f.Crawl(t.Context(), "one")
+		return err == nil && s.Saved+s.Revisits == n && s.Open() == 0
+	})
+	if s := f.finish("one", time.Minute); s.Saved+s.Revisits != n || s.Known != n+1 {
+		t.Errorf("%+v of %d pages that were saved", s, n)
+	}
+}
