@@ -111,7 +111,7 @@ func challenged(p *page, title string) bool {
 }
 
 // closing are phrases of a notice that a site closes.
-var closing = regexp.MustCompile(`(?i)(?:\b(?:shut(ting)? down|will be (shut|closed|discontinued)|winding down|wind down|is closing|closing (its|our) doors|will close (on|in)|sunset(ting)? (on|this)|ceas(e|ing) operations|will no longer be available|(export|download|save|back up) your (data|content|posts|files) (by|before|until)|wird (am [^.<]{1,30} )?(eingestellt|abgeschaltet|geschlossen)|stellen? (den|ihren) betrieb ein|ferme(ra)? ses portes|cessera d'exister|cerrar[aá] (el|sus)|dejar[aá] de (estar|funcionar))|закрывается|サービスを終了|終了いたします|关闭服务|停止服务)`)
+var closing = regexp.MustCompile(`(?i)(?:\b(?:shut(ting)? down|will be (shut|closed|discontinued)|winding down|wind down|is closing|closing (its|our) doors|will close (on|in)|sunset(ting)? (on|this)|ceas(e|ing) operations|will no longer be available|(export|download|save|back up) your (data|content|posts|files) (by|before|until)|wird (am [^.<]{1,30} )?(eingestellt|abgeschaltet|geschlossen)|stellen? (den|ihren) betrieb ein|schlie(ß|ss)en (zum|am) [0-9]|ferme(ra)? ses portes|cessera d'exister|cerrar[aá] (el|sus)|dejar[aá] de (estar|funcionar))|закрыва(?:ется|емся|ем)|прекраща(?:ет|ем) работу|サービスを終了|サービス終了|終了いたします|关闭服务|停止服务|停止运营|關閉服務|停止服務)`)
 
 // notice is the first phrase of closing in the upper part of a page, and the phrase
 // with what follows it; "" none. What is below are posts of people.

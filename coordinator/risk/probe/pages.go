@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"salvor/coordinator/risk"
@@ -35,6 +36,9 @@ type pages struct {
 	w     witness
 	http  *http.Client
 	marks []mark
+
+	mu   sync.Mutex
+	open map[string]bool // hosts whose robots.txt let somebody in, at an earlier look
 }
 
 func newPages(w witness, dial Dialer) (*pages, error) {
@@ -47,7 +51,7 @@ func newPages(w witness, dial Dialer) (*pages, error) {
 		TLSClientConfig:     &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10}, // certificates have a look of their own
 		TLSHandshakeTimeout: pageWithin,
 	}
-	return &pages{w, &http.Client{Transport: transport, Timeout: pageWithin}, marks}, nil
+	return &pages{w: w, http: &http.Client{Transport: transport, Timeout: pageWithin}, marks: marks, open: map[string]bool{}}, nil
 }
 
 // patient bounds a connection.
@@ -170,17 +174,36 @@ func (l *pages) banner(ctx context.Context, t Target, front *page) []risk.Observ
 	return []risk.Observation{l.w.missed(t, risk.SigBanner)}
 }
 
-// robots sees a robots.txt that keeps everybody out. It says nothing where the file
-// could not be read.
+// robots sees a robots.txt that has begun to keep everybody out: many always did, and
+// are as safe as others. It says nothing where the file could not be read, nor of one
+// that this node never saw open.
 func (l *pages) robots(ctx context.Context, t Target, root *url.URL) []risk.Observation {
 	p, err := l.get(ctx, root.JoinPath("/robots.txt").String())
 	switch {
 	case err != nil || p.status >= 500 || p.status == http.StatusTooManyRequests || p.status == http.StatusForbidden:
 		return nil
-	case p.status == http.StatusOK && closed(p.body):
+	case p.status != http.StatusOK || !closed(p.body):
+		l.opened(t.Host)
+		return []risk.Observation{l.w.missed(t, risk.SigRobotsClosed)}
+	case l.wasOpen(t.Host):
 		return []risk.Observation{l.w.saw(t, risk.SigRobotsClosed, "Disallow: / for everybody")}
 	}
-	return []risk.Observation{l.w.missed(t, risk.SigRobotsClosed)}
+	return nil
+}
+
+func (l *pages) opened(host string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.open) > 2*MostTargets { // hosts that are no target any more
+		clear(l.open)
+	}
+	l.open[host] = true
+}
+
+func (l *pages) wasOpen(host string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.open[host]
 }
 
 // closed says whether the group of * disallows everything and allows nothing.
