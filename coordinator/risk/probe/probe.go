@@ -92,7 +92,7 @@ func (k Kit) Lookers() ([]Looker, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := []Looker{pages, newCerts(w, k.Dial)}
+	out := []Looker{pages, &content{pages}, newCerts(w, k.Dial)}
 	names, err := newNames(w, k.DNS, k.Resolvers, k.Third)
 	if err == nil {
 		out = append(out, names)

@@ -324,7 +324,7 @@ func TestRegistry(t *testing.T) {
 
 // TestLookers: third parties are asked only where that was allowed.
 func TestLookers(t *testing.T) {
-	for third, want := range map[bool]string{false: "pages certificates names", true: "pages certificates names registry"} {
+	for third, want := range map[bool]string{false: "pages content certificates names", true: "pages content certificates names registry"} {
 		ls, err := kit(Kit{Third: third, Resolvers: []string{"127.0.0.1:1", "127.0.0.1:2"}}).Lookers()
 		var got []string
 		for _, l := range ls {
