@@ -35,6 +35,7 @@ type names struct {
 	servers []string // the first is the usual one, the second confirms
 	parking []string
 	own     *authorities // nil: not asked
+	asn     *ASN         // nil: networks are told by address
 
 	mu   sync.Mutex
 	last map[string]zone // by host, of the look before
@@ -43,7 +44,7 @@ type names struct {
 // zone is what the last look found of a host's name: enough to see that it moved.
 type zone struct {
 	servers  []string             // registered domains of its name servers
-	networks map[string]time.Time // /16 of its IPv4 addresses, and when each was seen last
+	networks map[string]time.Time // AS or /16 of its IPv4 addresses, and when each was seen last
 	ttl      time.Duration        // the longest that its authorities told within rotation
 	ttlAt    time.Time            // when they did
 }
@@ -189,7 +190,9 @@ func (l *names) networks(answer []dns.RR) map[string]time.Time {
 		if !ok {
 			continue
 		}
-		if p, err := a.Prefix(16); err == nil {
+		if as := l.asn.Of(a); as != "" {
+			out[as] = l.w.now()
+		} else if p, err := a.Prefix(16); err == nil {
 			out[p.String()] = l.w.now()
 		}
 	}

@@ -79,6 +79,7 @@ type Kit struct {
 	Third     bool
 	Resolvers []string // host:port of name servers to ask; none: those of the system
 	WHOIS     string   // host:port of who knows the servers of top-level domains; "": IANA's
+	ASN       *ASN     // who announces an address; nil: nobody says
 	Bootstrap []byte   // of RDAP, the form of RFC 9224; nil: the one that is shipped
 }
 
@@ -95,6 +96,7 @@ func (k Kit) Lookers() ([]Looker, error) {
 	out := []Looker{pages, &content{pages}, newCerts(w, k.Dial)}
 	names, err := newNames(w, k.DNS, k.Resolvers, k.Third)
 	if err == nil {
+		names.asn = k.ASN
 		out = append(out, names)
 	}
 	if k.Third {

@@ -56,6 +56,7 @@ func (a *nodeAsked) groups() []optionGroup {
 			{name: "drain-for", value: one(&c.DrainFor, value.Duration), usage: "take at most `TIME` for a clean stop (default 1m)"},
 			{name: "probe", value: choice(&c.Probe, server.ProbeNone, server.ProbeDirect, server.ProbeAll), usage: "look at the sites that are saved, whether they are about to go: `HOW` is none, direct (the sites themselves) or all (registries and further name servers too; default direct)"},
 			{name: "probe-resolver", value: many(&c.ProbeResolvers, hostPort), usage: "probes ask the name server at `HOST:PORT` (repeatable; default those of the system)"},
+			{name: "probe-asn", value: filled(&c.ProbeASN, "name a file"), usage: "read who announces which addresses from `FILE`, a MaxMind DB of autonomous systems (default none: networks are told by address)"},
 			{name: "probe-registries", value: filled(&c.ProbeRegistries, "name a file"), usage: "read the registries of domains from `FILE`, IANA's dns.json (default the list that is shipped)"},
 			{name: "on-alert", value: text(&c.OnAlert), usage: "run `CMD` in a shell for what needs a person; it reads the alert as JSON (docs/operating.md)"},
 			{name: "alert-webhook", value: filled(&c.AlertWebhook, "name a file that holds the URL"), usage: "send alerts as JSON to the URL in `FILE`"},

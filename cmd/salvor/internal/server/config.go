@@ -43,6 +43,7 @@ type Config struct {
 
 	Probe           string   // ProbeNone, ProbeDirect, ProbeAll
 	ProbeResolvers  []string // host:port of name servers that probes ask; none: the system's
+	ProbeASN        string   // file of networks, MaxMind DB; "" none
 	ProbeRegistries string   // file of registries, as RFC 9224 has it; "" the one that is shipped
 }
 
@@ -151,7 +152,7 @@ func (c Config) Settings() []Setting {
 		{"spool-max", strconv.FormatInt(c.SpoolMax, 10)}, {"cache", strconv.FormatInt(c.Cache, 10)},
 		{"metrics-listen", c.MetricsListen}, {"checkpoint-every", c.Checkpoint.String()},
 		{"dead-after", c.DeadAfter.String()}, {"drain-for", c.DrainFor.String()},
-		{"probe", c.Probe}, {"probe-resolver", strings.Join(c.ProbeResolvers, ",")}, {"probe-registries", c.ProbeRegistries},
+		{"probe", c.Probe}, {"probe-resolver", strings.Join(c.ProbeResolvers, ",")}, {"probe-registries", c.ProbeRegistries}, {"probe-asn", c.ProbeASN},
 		{"on-alert", c.OnAlert}, {"alert-webhook", c.AlertWebhook},
 		{"planner", c.Planner}, {"feature-level", strconv.Itoa(c.Level)}, {"log-level", c.LogLevel}, {"log-format", c.LogFormat},
 	}

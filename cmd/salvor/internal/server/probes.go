@@ -29,6 +29,7 @@ const (
 
 // probes looks at the sites that the cluster saves.
 type probes struct {
+	asn      *probe.ASN // nil: none was given
 	schedule probe.Schedule
 	lookers  []probe.Looker
 	allow    atomic.Pointer[[]netip.Prefix] // that running crawls may dial
@@ -40,6 +41,12 @@ func (n *node) openProbes(context.Context) error {
 	}
 	p := &probes{}
 	p.allow.Store(&[]netip.Prefix{})
+	if n.c.ProbeASN != "" {
+		var err error
+		if p.asn, err = probe.OpenASN(n.c.ProbeASN); err != nil {
+			return err
+		}
+	}
 	if n.c.Probe != ProbeNone {
 		boot, err := readBootstrap(n.c.ProbeRegistries)
 		if err != nil {
@@ -48,7 +55,7 @@ func (n *node) openProbes(context.Context) error {
 		var d net.Dialer
 		p.lookers, err = probe.Kit{
 			Vantage: risk.Vantage{Node: n.id.Peer().Name}, Dial: p.dial, DNS: d.DialContext,
-			Third: n.c.Probe == ProbeAll, Resolvers: n.c.ProbeResolvers, Bootstrap: boot,
+			Third: n.c.Probe == ProbeAll, Resolvers: n.c.ProbeResolvers, Bootstrap: boot, ASN: p.asn,
 		}.Lookers()
 		if err != nil {
 			return err

@@ -253,6 +253,9 @@ func (n *node) close() error {
 	if n.split != nil {
 		errs = append(errs, n.split())
 	}
+	if n.probes != nil {
+		errs = append(errs, n.probes.asn.Close())
+	}
 	if n.lock != nil {
 		errs = append(errs, n.lock.Close())
 	}

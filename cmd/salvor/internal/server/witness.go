@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"net/url"
@@ -23,19 +24,21 @@ type witness struct {
 func (w witness) Feedback(ctx context.Context, reports []api.HostFeedback) error {
 	err := w.group.Feedback(ctx, reports)
 	if err == nil {
-		w.n.stream.Take(time.Now(), vantageOf(trust.CallerOf(ctx), w.n.id.Peer().Name), reports)
+		w.n.stream.Take(time.Now(), w.n.vantageOf(trust.CallerOf(ctx)), reports)
 	}
 	return err
 }
 
 // vantageOf is from where a caller looks; without one, it is this node.
-func vantageOf(c trust.Caller, self string) risk.Vantage {
+func (n *node) vantageOf(c trust.Caller) risk.Vantage {
 	if c.Node == nil {
-		return risk.Vantage{Node: self}
+		return risk.Vantage{Node: n.id.Peer().Name}
 	}
 	v := risk.Vantage{Node: c.Node.Name}
 	if at, err := netip.ParseAddrPort(c.Address); err == nil {
-		v.Network = stream.Network(at.Addr())
+		if v.Network = stream.Network(at.Addr()); v.Network != "" && n.probes.asn != nil {
+			v.Network = cmp.Or(n.probes.asn.Of(at.Addr()), v.Network)
+		}
 	}
 	return v
 }
