@@ -268,20 +268,6 @@ const (
 	RobotsUnreachable                     // 5xx or time-out, given up: crawl slowly
 )
 
-// HostFeedback is how a host answered one session since its last report.
-type HostFeedback struct {
-	Crawl      salvor.CrawlID
-	Host       string
-	Requests   int64
-	Errors     int64         // time-outs, resets
-	Throttled  int64         // 429 and 503
-	Latency    time.Duration // median time to the first byte
-	RetryAfter int64         // Unix ms; 0 none
-	CrawlDelay time.Duration // robots.txt; 0 none
-	Limited    bool          // the pace, not the queue, was what held it back
-	Slowed     bool          // answers took twice as long as before, and the session cut its pace itself
-}
-
 // Segment is one row of the segment table.
 type Segment struct {
 	ID     salvor.SegmentID
@@ -347,76 +333,6 @@ type Count struct{ URLs, Bytes int64 }
 type Reason struct {
 	Outcome salvor.Outcome
 	Text    string
-}
-
-// Host is one host's queue and budget.
-type Host struct {
-	Name    string
-	Totals  Totals
-	Rate    salvor.Pace // current budget
-	Ceiling salvor.Pace
-	Booked  salvor.Pace
-	Blocked int64 // Unix ms until which nothing is granted; 0 not
-	Note    string
-	Group   string // of merged hosts, whose budget it is; "" the host's own
-	// Bands are its queued items, first those that are granted first.
-	Bands []BandCount
-	// Unbegun are those of its leased items that no worker has begun, as far as
-	// the leader knows, and Held the same by the bands they were granted from.
-	Unbegun int64
-	Held    []BandCount
-}
-
-// BandCount is how many items of a band are queued, or held by workers.
-type BandCount struct {
-	Band   salvor.Band
-	Queued int64
-}
-
-// HostGroup is a budget group of several hosts: what they share a rate, a
-// ceiling and a block of, such as the hosts of one server (protocol 2).
-type HostGroup struct {
-	Name  string         // at most 255 bytes
-	Hosts []string       // at most 500; a host is in one group at most
-	Crawl salvor.CrawlID // whose start rate a host gets that nobody offered yet
-	Share salvor.Pace    // the part of the budget that this Raft group may use; 0 all of it
-
-	// What follows is told by HostGroups only.
-
-	Rate    salvor.Pace // of the whole group, as this Raft group has it
-	Ceiling salvor.Pace // the least that holds for its running crawls
-	Blocked int64       // Unix ms until which nothing is granted; 0 not
-	Note    string
-	Open    int64 // items of running crawls that could be fetched or are
-}
-
-// GroupLimits is what another Raft group found out about the server of merged
-// hosts. What is 0 or empty changes nothing.
-type GroupLimits struct {
-	Name string
-	// Rate takes the place of a higher one. That of a lower one it takes only
-	// where this is Was: it may have fallen meanwhile.
-	Rate    salvor.Pace
-	Was     salvor.Pace
-	Ceiling salvor.Pace // an operator's
-	Blocked int64       // Unix ms; a block that ends later stays
-	Note    string      // why the rate is lower, or why there is a block
-}
-
-// Budgets merges hosts. A Raft group has those of its own hosts only; where a
-// budget group spans several, their shares are set one by one, and raised only
-// when what they are raised by was given up elsewhere a lease time ago.
-type Budgets interface {
-	// MergeHosts makes a group, or gives it other hosts; without hosts it is
-	// dissolved. Who joins brings its limits if they are stricter, who leaves
-	// keeps the group's.
-	MergeHosts(ctx context.Context, g HostGroup) error
-	// SetShare changes the Share of a group.
-	SetShare(ctx context.Context, name string, share salvor.Pace) error
-	// SetLimits tells a group what is known elsewhere of its server.
-	SetLimits(ctx context.Context, l GroupLimits) error
-	// HostGroups lists the groups by name.
-	HostGroups(ctx context.Context) ([]HostGroup, error)
 }
 
 // Known is everything the frontier knows of an item. URL, Via and Hop.Path of

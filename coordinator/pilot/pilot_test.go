@@ -3,7 +3,6 @@ package pilot
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -203,98 +202,6 @@ func TestForecast(t *testing.T) {
 	}
 }
 
-// A host that does much less than its budget allows is planned for with what it
-// does.
-func TestSlowHostsAreFoundOut(t *testing.T) {
-	w := newWorld()
-	w.load = []api.Load{{Rate: 30, CPU: 0.5}}
-	p := w.pilot()
-	h := &w.hosts[1][0]
-	var v View
-	for range 20 {
-		v = w.look(t, p)
-		w.now = w.now.Add(2 * time.Second)
-		h.Totals.Queued -= 4 // 2 a second
-		h.Totals.Outcomes[salvor.Saved] += 4
-		h.Bands[0].Queued = h.Totals.Queued
-		w.hosts[2][0].Totals.Queued -= 30
-		w.hosts[2][0].Totals.Outcomes[salvor.Saved] += 30
-		w.hosts[2][0].Bands[0].Queued = w.hosts[2][0].Totals.Queued
-	}
-	for i, x := range v.Hosts {
-		if r := v.Input.Hosts[i].Rate; x.Host == "calm.example" && r > 4 {
-			t.Errorf("a host that does 2 a second is planned for with %v", r)
-		}
-	}
-}
-
-// Workers need a while to follow a plan, and while they do all they can others may
-// have had a host's part: neither makes it slow.
-func TestHostsAreNotJudgedTooSoon(t *testing.T) {
-	for _, c := range []struct {
-		name  string
-		load  api.Load
-		looks int
-	}{
-		{"young", api.Load{Rate: 30, CPU: 0.5}, 10},
-		{"starved", api.Load{Rate: 30, CPU: 0.99}, 100},
-		{"not known", api.Load{Rate: 1, CPU: 0.01}, 100},
-	} {
-		w := newWorld()
-		w.load = []api.Load{c.load}
-		p := w.pilot()
-		var v View
-		for range c.looks {
-			v = w.look(t, p)
-			w.now = w.now.Add(2 * time.Second)
-		}
-		for i, x := range v.Hosts {
-			if r := v.Input.Hosts[i].Rate; r < 30 {
-				t.Errorf("%s: %s is planned for with %v", c.name, x.Host, r)
-			}
-		}
-	}
-}
-
-// A new host gets a part of the workers, though the plan has others to serve.
-func TestNewHostsAreLookedAt(t *testing.T) {
-	w := newWorld()
-	w.crawls[1].Deadline = w.now.Add(10 * time.Minute).UnixMilli()
-	w.hosts[1][0].Totals.Accepted -= freshFor
-	w.look(t, w.pilot())
-	if got := w.pace("calm.example"); got < explore*20 || got > explore*20.1*slack+0.1 {
-		t.Errorf("a new host gets %v of 20.1", got)
-	}
-}
-
-// A host of which only the front page is known gets what it can take: it finds the
-// rest.
-func TestNewHostsMayGrow(t *testing.T) {
-	w := newWorld()
-	w.crawls[0].Deadline, w.crawls[1].Deadline = w.now.Add(time.Hour).UnixMilli(), w.now.Add(10*time.Minute).UnixMilli()
-	fresh := host("new.example", 1, 25)
-	fresh.Bands[0].Band = salvor.BandSeed
-	w.hosts[2] = append(w.hosts[2], fresh)
-	w.look(t, w.pilot())
-	if a, b := w.pace("new.example"), w.pace("calm.example"); a < 25 || b > 1 {
-		t.Errorf("a new host gets %v, one that can wait %v", a, b)
-	}
-}
-
-func TestMergedHostsShareAPool(t *testing.T) {
-	w := newWorld()
-	w.hosts[1][0].Group, w.hosts[2][0].Group = "cdn", "cdn"
-	w.groups = []api.HostGroup{{Name: "cdn", Rate: salvor.PerSecond(3), Ceiling: salvor.PerSecond(50)}}
-	v := w.look(t, w.pilot())
-	sum := 0.0
-	for _, s := range v.Plan.Hosts {
-		sum += s.Rate
-	}
-	if sum > 3.01 || sum < 2.9 {
-		t.Errorf("%v a second of hosts that share 3", sum)
-	}
-}
-
 func TestWhatIf(t *testing.T) {
 	w := newWorld()
 	w.crawls[1].Deadline = w.now.Add(10 * time.Minute).UnixMilli()
@@ -448,76 +355,5 @@ func TestOneHostOfTwoCrawls(t *testing.T) {
 	}
 	if _, err := v.If("workers=9"); salvor.ClassOf(err) != salvor.Invalid {
 		t.Errorf("what nine idle workers could do: %v", err)
-	}
-}
-
-// TestLeasesShorten: a tenth of the time left, of what ends first.
-func TestLeasesShorten(t *testing.T) {
-	v := View{At: 1_000_000, Crawls: []CrawlView{{ID: 1}, {ID: 2, Deadline: 1_300_000}}}
-	for _, c := range []struct {
-		crawl             salvor.CrawlID
-		begun, ends, want int64
-	}{
-		{1, 40, 0, 0}, {1, 40, 1_000_000 + 600_000, 0}, {1, 40, 1_000_000 + 599_000, 59_900}, {1, 40, 1_030_000, 5000}, {1, 40, 1_000_001, 0}, {1, 40, 999_000, 0},
-		{2, 40, 0, 30_000}, {2, 40, 1_100_000, 10_000}, {2, 40, 2_000_000, 30_000}, {2, 40, 900_000, 30_000},
-		{1, 0, 0, 0}, {2, 5, 1_100_000, 2000},
-	} {
-		v.Hosts = []HostView{{Crawl: c.crawl, Begun: c.begun, Ends: c.ends}}
-		if got := v.lasts(0); got != c.want {
-			t.Errorf("crawl %d, %d ms left: leases of %d ms, want %d", c.crawl, c.ends-v.At, got, c.want)
-		}
-	}
-}
-
-// TestHeldIsWorthWhatItWas: a host whose best pages workers hold is worth as much
-// as before they had them.
-func TestHeldIsWorthWhatItWas(t *testing.T) {
-	v := DefaultValues
-	v.First = nil
-	h := host("a.example", 100, 5)
-	h.Bands = []api.BandCount{{Band: 0x40, Queued: 30}, {Band: 0x50, Queued: 70}}
-	before := tiers(v, &h)
-	h.Bands[0].Queued, h.Totals.Queued, h.Totals.Leased = 0, 70, 30
-	h.Held, h.Unbegun = []api.BandCount{{Band: 0x40, Queued: 30}}, 30
-	h.Bands = h.Bands[1:]
-	if after := tiers(v, &h); fmt.Sprint(after) != fmt.Sprint(before) {
-		t.Errorf("%v, before the lease %v", after, before)
-	}
-	h.Held, h.Unbegun = nil, 0 // all are begun
-	if after := tiers(v, &h); len(after) != 1 || after[0].Left != 70 {
-		t.Errorf("%v is left of 70 in the queue", after)
-	}
-}
-
-// TestSitemapIsNoGrowth: a page that brings hundreds is an index of what there is.
-func TestSitemapIsNoGrowth(t *testing.T) {
-	var s size
-	s.take(1, 0)
-	s.take(2000, 3)
-	for n := range int64(60) {
-		s.take(2000, 4+n)
-	}
-	if rest, endless := s.rest(1900); rest > 0 || endless {
-		t.Errorf("%.0f more, endless %v, of a site whose sitemap told all", rest, endless)
-	}
-	for n := range int64(60) { // and then each page brings two
-		s.take(2002+2*n, 64+n)
-	}
-	if _, endless := s.rest(1900); !endless {
-		t.Error("an end is in sight of a site where each page brings two")
-	}
-}
-
-// TestIdleWorkersAreLikeBusyOnes: what a worker could do that does little is not
-// known from what it does.
-func TestIdleWorkersAreLikeBusyOnes(t *testing.T) {
-	w := newWorld()
-	w.load = []api.Load{{Rate: 18, Connections: .9}, {Rate: .1, CPU: .05}, {Rate: 15, Connections: .75}}
-	if c := measure(w.nodes(t.Context())); math.Abs(c.Most-60) > .1 || c.Workers != 3 {
-		t.Errorf("%d workers could do %.1f a second, want 60", c.Workers, c.Most)
-	}
-	w.load = []api.Load{{Rate: 1, CPU: .1}}
-	if c := measure(w.nodes(t.Context())); c.Most != 0 {
-		t.Errorf("one that does little could do %.1f", c.Most)
 	}
 }
