@@ -113,6 +113,8 @@ func (a *asked) archiveGroup() optionGroup {
 		{name: "config", value: filled(&a.config, "name a file"), usage: "read settings from `FILE`: YAML, the long names of these flags; flags given count more"},
 		{name: "again", value: truth(&a.again), noArg: "true", usage: "crawl a finished archive anew; what did not change becomes a revisit record"},
 		{name: "retry", value: retryValue(&a.retry), usage: "queue URLs with this `OUTCOME` again: failed, refused, gone, excluded, too_big ... (repeatable)"},
+		{name: "probe", value: truth(&a.settings.Probe), noArg: "true", carry: carry(func(s *job.Settings) *bool { return &s.Probe }),
+			usage: "look at the sites of the seeds meanwhile for signs of their end, and ask registries and name servers about them (docs/risk.md; default off: nobody is asked)"},
 		{name: "dry-run", short: "n", value: truth(&a.dryRun), noArg: "true", usage: "say what would be done, and do nothing"},
 	}}
 }

@@ -109,6 +109,7 @@ func (s *Settings) networkFlags(f *flags) {
 	}
 	f.some("proxy", s.Proxy)
 	f.add("tls-verify", s.TLSVerify)
+	f.add("probe", s.Probe)
 	for _, p := range s.AllowNet {
 		f.add("allow-net", p)
 	}

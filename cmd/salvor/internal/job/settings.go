@@ -51,6 +51,7 @@ type Settings struct {
 	BindAddress netip.Addr     `json:"bind_address"`
 	Proxy       string         `json:"proxy,omitempty"` // scheme://host:port, without credentials
 	TLSVerify   bool           `json:"tls_verify"`
+	Probe       bool           `json:"probe,omitempty"` // look at the seeds' sites, and ask third parties about them
 	AllowNet    []netip.Prefix `json:"allow_net,omitempty"`
 	HeaderNames []string       `json:"header_names,omitempty"` // of Secrets.Headers
 

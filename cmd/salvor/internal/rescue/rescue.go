@@ -94,5 +94,6 @@ func (r *rescue) beside(ctx context.Context, swept chan<- struct{}) error {
 	all.Go(func() error { return r.doChores(ctx, swept) })
 	all.Go(func() error { return r.keepCheckpoints(ctx) })
 	all.Go(func() error { return r.keepMirror(ctx) })
+	all.Go(func() error { return r.keepProbes(ctx) })
 	return all.Wait()
 }

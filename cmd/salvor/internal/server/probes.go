@@ -16,7 +16,6 @@ import (
 	"salvor/cmd/salvor/internal/outfit"
 	"salvor/coordinator/risk"
 	"salvor/coordinator/risk/probe"
-	"salvor/crawler/fetch"
 	"salvor/storage/durable"
 )
 
@@ -54,7 +53,7 @@ func (n *node) openProbes(context.Context) error {
 		}
 		var d net.Dialer
 		p.lookers, err = probe.Kit{
-			Vantage: risk.Vantage{Node: n.id.Peer().Name}, Dial: p.dial, DNS: d.DialContext,
+			Vantage: risk.Vantage{Node: n.id.Peer().Name}, Dial: outfit.ProbeDial(func() []netip.Prefix { return *p.allow.Load() }), DNS: d.DialContext,
 			Third: n.c.Probe == ProbeAll, Resolvers: n.c.ProbeResolvers, Bootstrap: boot, ASN: p.asn,
 		}.Lookers()
 		if err != nil {
@@ -72,15 +71,6 @@ func readBootstrap(file string) ([]byte, error) {
 	}
 	b, err := os.ReadFile(file)
 	return b, durable.Error(err, "read", file)
-}
-
-// dial lets probes reach what the crawls may reach.
-func (p *probes) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	c, err := fetch.Guarded(func() []netip.Prefix { return *p.allow.Load() })(ctx, network, address)
-	if e, ok := errors.AsType[*fetch.Error](err); ok && e.Class == fetch.ClassRefused {
-		return nil, errors.Join(probe.ErrRefused, err)
-	}
-	return c, err
 }
 
 // probeEvery is the distance of two looks for whom to probe.
