@@ -72,8 +72,11 @@ func (w *world) join(cmd *cobra.Command, a *nodeAsked, url, tokenFile string, on
 	slow := time.AfterFunc(slowAnswer, func() { fmt.Fprintln(w.stderr, "no answer yet; it is asked again for a few seconds") })
 	id, err := server.Join(cmd.Context(), c, w.Version, url, token, want)
 	slow.Stop()
+	if err != nil && !errors.Is(err, server.ErrInUse) {
+		err = clusterError(err)
+	}
 	if err != nil {
-		return clusterError(err)
+		return err
 	}
 	p := id.Peer()
 	c.Roles = p.Roles

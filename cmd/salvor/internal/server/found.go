@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -57,14 +58,19 @@ func level(c Config) int {
 	return int(frontier.Level)
 }
 
-// Join makes this machine a node of the cluster at an address.
+// Join makes this machine a node of the cluster at an address. A conflict where a
+// node runs in its directory.
 func Join(ctx context.Context, c Config, version, address string, token trust.Credential, roles []api.Role) (*trust.Identity, error) {
 	o := trust.JoinOptions{Patience: joinFor, Dir: c.identityDir(), Roles: roles, Host: hostname(), Level: uint16(level(c)), Version: version}
 	if c.Has(api.RoleCoordinator) || c.Has(api.RoleAccess) {
 		o.Address = c.Advertise
 	}
+	lock, err := lockDir(c.Dir) // a node that runs keeps its identity
+	if err != nil {
+		return nil, err
+	}
 	id, _, _, err := trust.Join(ctx, address, token, o)
-	return id, err
+	return id, errors.Join(err, lock.Close())
 }
 
 // joinFor is how long a person waits who joins: for an election, not for a machine

@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -177,25 +178,34 @@ func (n *node) failed() <-chan struct{} {
 	return n.coord.Failed()
 }
 
-func (n *node) openDir(context.Context) error {
-	if err := durable.MkdirAll(n.c.Dir); err != nil {
-		return err
+func (n *node) openDir(context.Context) (err error) {
+	n.lock, err = lockDir(n.c.Dir)
+	return err
+}
+
+// ErrInUse is in the error of what needs a directory that a node runs in.
+var ErrInUse = errors.New("in use by another process")
+
+// lockDir makes a node's directory where there is none, and takes it for this
+// process, until the file is closed. A conflict if another has it.
+func lockDir(dir string) (*os.File, error) {
+	if err := durable.MkdirAll(dir); err != nil {
+		return nil, err
 	}
-	path := n.c.path("lock")
+	path := filepath.Join(dir, "lock")
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return durable.Error(err, "open", path)
+		return nil, durable.Error(err, "open", path)
 	}
-	n.lock = f
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return salvor.Errorf(salvor.Conflict, "%s is in use by another process", n.c.Dir).
+		err = salvor.Errorf(salvor.Conflict, "%s is %w", dir, ErrInUse).
 			WithHint("a node runs once a directory: stop the other, or choose another --dir")
 	}
-	if err != nil {
-		return durable.Error(err, "lock", n.c.Dir)
+	if err = durable.Error(err, "lock", dir); err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
-	return nil
+	return f, nil
 }
 
 // openIdentity loads the node's identity, or founds a cluster of it alone.
