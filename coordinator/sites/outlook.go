@@ -50,6 +50,21 @@ func (s *Sites) Outlooks(ctx context.Context, ahead time.Duration) (func(host st
 	}, nil
 }
 
+// Frozen reports whether any site is read-only: few are, and hosts are many.
+func (s *Sites) Frozen(ctx context.Context) (bool, error) {
+	if err := s.refresh(ctx, readEvery); err != nil {
+		return false, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, x := range s.rows {
+		if _, is := x.site.Frozen(s.now()); is {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 func outlook(name string, a *risk.Assessment, now time.Time, ahead time.Duration) Outlook {
 	old := now.Sub(a.At)
 	o := Outlook{Site: name, Points: since(a.Points(ahead+old, moments), old.Seconds())}

@@ -203,3 +203,32 @@ func TestSince(t *testing.T) {
 		t.Errorf("after the step %+v", got)
 	}
 }
+
+// TestFrozen: a site is read-only from its date on, and its hosts are told so.
+func TestFrozen(t *testing.T) {
+	_, s, _, now := world()
+	since := begin.Add(time.Hour)
+	_, err := s.Change(t.Context(), "example.org", "key k1 (Ada)", func(x risk.Site) (risk.Site, risk.Entry, error) {
+		return x.AddDeadline(risk.Deadline{What: risk.EndReadOnly, At: since, Confidence: 1, Record: risk.Record{By: "key k1", Recorded: begin}})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		at time.Time
+		is bool
+	}{{begin, false}, {since.Add(time.Second), true}} {
+		*now = c.at
+		some, err := s.Frozen(t.Context())
+		if err != nil || some != c.is {
+			t.Errorf("at %s: %v, %v", c.at, some, err)
+		}
+		of, err := s.Outlooks(t.Context(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at := of("forum.example.org").Frozen; at.Equal(since) != c.is || of("example.com").Frozen != (time.Time{}) {
+			t.Errorf("at %s its host is read-only since %s", c.at, at)
+		}
+	}
+}

@@ -41,6 +41,9 @@ type frozenHost struct {
 }
 
 func (n *node) again(ctx context.Context, done map[frozenHost]bool) error {
+	if some, err := n.sites.Frozen(ctx); err != nil || !some {
+		return err
+	}
 	of, err := n.sites.Outlooks(ctx, 0) // dates only, no odds
 	if err != nil {
 		return err
