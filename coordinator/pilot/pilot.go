@@ -56,8 +56,10 @@ const (
 	// is moved changes what is fetched.
 	lookEvery = time.Second
 	// lookShare bounds what looks cost: one that took long is followed by a pause of
-	// so many times that.
+	// so many times that, at most lookPause. A coordinator that does not answer makes
+	// looks long, and is no reason to plan seldom.
 	lookShare = 20
+	lookPause = 2 * time.Second
 	// lookWithin is how long one may take.
 	lookWithin = 8 * time.Second
 	// planWithin is how long a plan may take, before what is worth most is served
@@ -101,7 +103,7 @@ func (p *Pilot) Run(ctx context.Context) {
 		} else {
 			p.forget()
 		}
-		next.Reset(max(p.c.Every, lookShare*time.Since(began)))
+		next.Reset(max(p.c.Every, min(lookShare*time.Since(began), lookPause)))
 	}
 }
 
