@@ -4,6 +4,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 // world is name servers on loopback addresses that share a port: a resolver on
 // 127.53.0.1, the zone above on .2, the domain's own on .3 and .4.
 type world struct {
+	mu     sync.Mutex
 	ttl    uint32 // of the domain's address
 	lame   bool   // its servers do not know it
 	lost   bool   // they say that it does not exist, and so does the resolver
@@ -20,6 +22,8 @@ type world struct {
 }
 
 func (w *world) answer(ip string, q dns.Question) *dns.Msg {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	m := new(dns.Msg)
 	rr := func(s string) dns.RR {
 		r, err := dns.NewRR(s)
@@ -111,7 +115,9 @@ func TestAuthorities(t *testing.T) {
 		{"the resolvers lie", func() { w.lost = true }, ""},
 		{"it is gone", func() { w.absent = true }, "nxdomain"},
 	} {
+		w.mu.Lock()
 		step.set()
+		w.mu.Unlock()
 		seen, err := l.Look(t.Context(), Target{Site: "example.tld", Host: "example.tld"})
 		if got := signals(t, seen); err != nil || got != step.want {
 			t.Errorf("%s: %q, %v, want %q", step.name, got, err, step.want)
