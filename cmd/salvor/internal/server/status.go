@@ -47,29 +47,14 @@ func (r *reports) put(s api.NodeStatus, now time.Time) error {
 	return nil
 }
 
-// compare takes what other coordinators were told: the two processes of a node may
-// report to different ones.
-func (r *reports) compare(told []api.NodeStatus) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, s := range told {
-		if len(s.Groups) == 0 { // a coordinator speaks for itself
-			_ = r.runs.heard(&s, time.UnixMilli(s.At)) // the status shows it
-		}
-	}
-}
-
-// twice says that two processes run as a node.
-func (r *reports) twice(id string, now time.Time) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.runs.twice(id, now)
-}
-
 func (r *reports) all() (out []api.NodeStatus) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	now := time.Now()
 	for _, s := range r.last {
+		if r.runs.twice(s.Node.ID, now) {
+			s.Ready, s.Reasons = false, append(slices.Clone(s.Reasons), "two processes run as this node, of two copies of its directory: stop one, and let its machine join with a new token (salvor join)")
+		}
 		out = append(out, s)
 	}
 	return out
@@ -117,9 +102,6 @@ func (n *node) cluster(ctx context.Context, client *http.Client, real bool) api.
 		case now.Sub(time.UnixMilli(s.At)) > silentAfter:
 			s.Silent = "it stopped reporting"
 			s.Ready = false
-		}
-		if n.reports.twice(m.ID, now) {
-			s.Ready, s.Reasons = false, append(slices.Clone(s.Reasons), "two processes run as this node, of two copies of its directory: stop one, and let its machine join with a new token (salvor join)")
 		}
 		s.Node = m
 		if !real {
@@ -169,7 +151,6 @@ func (n *node) gather(ctx context.Context, client *http.Client) (news map[string
 	take := func(all []api.NodeStatus) {
 		mu.Lock()
 		defer mu.Unlock()
-		n.reports.compare(all)
 		for _, s := range all {
 			if s.At >= news[s.Node.ID].At {
 				news[s.Node.ID] = s
