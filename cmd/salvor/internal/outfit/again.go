@@ -47,31 +47,36 @@ const againPiece = 500
 // that people ask for, which count from 0, and than that of an earlier date.
 func RoundOf(date time.Time) uint32 { return uint32(date.Unix() / 60) }
 
-// Run reads all indexes in the Store, and returns how many pages it queued, and how
-// many it gave their earlier capture back.
-func (a Again) Run(ctx context.Context) (queued, kept int, err error) {
+// AgainDone counts pages.
+type AgainDone struct {
+	Queued int // once more
+	Kept   int // that got their earlier capture back
+	Lost   int // that could not, because nobody knows the segment that the index names
+}
+
+// Run reads all indexes in the Store. What it did before an error counts.
+func (a Again) Run(ctx context.Context) (AgainDone, error) {
+	w := againPass{Again: a}
 	for info, err := range a.Store.List(ctx, "warc/", "") {
 		if err != nil {
-			return queued, kept, err
+			return w.done, err
 		}
 		if !strings.HasSuffix(info.Key, ".cdxj") {
 			continue
 		}
-		w := againPass{Again: a}
-		err := w.index(ctx, info.Key)
-		if queued, kept = queued+w.queued, kept+w.kept; err != nil {
-			return queued, kept, err
+		if err := w.index(ctx, info.Key); err != nil {
+			return w.done, err
 		}
 	}
-	return queued, kept, nil
+	return w.done, nil
 }
 
-// againPass is one index being read.
+// againPass is all indexes being read.
 type againPass struct {
 	Again
-	offers       []api.Offer
-	entries      []api.Entry
-	queued, kept int
+	offers  []api.Offer
+	entries []api.Entry
+	done    AgainDone
 }
 
 func (a *againPass) index(ctx context.Context, key string) error {
@@ -103,13 +108,13 @@ func (a *againPass) flush(ctx context.Context, most int) error {
 		if err := a.Discover(ctx, a.offers); err != nil {
 			return err
 		}
-		a.queued, a.offers = a.queued+len(a.offers), a.offers[:0]
+		a.done.Queued, a.offers = a.done.Queued+len(a.offers), a.offers[:0]
 	}
 	if len(a.entries) >= most {
 		if err := a.Settle(ctx, a.entries); err != nil {
 			return err
 		}
-		a.kept, a.entries = a.kept+len(a.entries), a.entries[:0]
+		a.done.Kept, a.entries = a.done.Kept+len(a.entries), a.entries[:0]
 	}
 	return nil
 }
@@ -133,9 +138,12 @@ func (a *againPass) line(ctx context.Context, l cdx.Line) error {
 	case err != nil || k.Class == salvor.ClassRobots:
 		return err
 	case k.Round == round && (settled && !k.Outcome.HasCapture() || !settled && a.Over):
-		if e, ok := a.entry(l, k); ok {
-			a.entries = append(a.entries, e)
+		e, ok := a.entry(l, k)
+		if !ok {
+			a.done.Lost++
+			return nil
 		}
+		a.entries = append(a.entries, e)
 	case k.Round < round && settled && k.Outcome.HasCapture() && k.At < since.UnixMilli() && !a.Over:
 		it := crawler.NewItem(a.Crawl, u, scope.Decision{In: true, Class: k.Class, Band: k.Band, Hop: k.Hop}, "")
 		it.Round = round

@@ -88,18 +88,19 @@ func TestAgain(t *testing.T) {
 			return nil
 		},
 	}
-	n, _, err := a.Run(t.Context())
-	if err != nil || n != 1202 || len(got) != 1202 {
-		t.Fatalf("%d pages were queued, %d offered, %v", n, len(got), err)
+	run := func(why string, want AgainDone) {
+		t.Helper()
+		if done, err := a.Run(t.Context()); err != nil || done != want {
+			t.Errorf("%s: %+v, %v, want %+v", why, done, err, want)
+		}
 	}
+	run("at first", AgainDone{Queued: 1202})
 	for _, want := range []string{"https://a.example/", "https://a.example/same", "https://a.example/1199"} {
 		if !slices.Contains(got, want) {
 			t.Errorf("%s was not queued", want)
 		}
 	}
-	if n, kept, err := a.Run(t.Context()); n != 0 || kept != 0 || err != nil {
-		t.Errorf("%d pages were queued twice, %v", n, err)
-	}
+	run("twice", AgainDone{})
 	// The site ends: one page failed, another is queued for ever.
 	fail, wait := known[salvor.ItemKey(crawl.HashKey, "", "https://a.example/1", nil)], known[salvor.ItemKey(crawl.HashKey, "", "https://a.example/2", nil)]
 	fail.Outcome, wait.State = salvor.Failed, api.StateQueued
@@ -116,20 +117,20 @@ func TestAgain(t *testing.T) {
 		}
 		return nil
 	}
-	for i, want := range []int{1, 0} {
-		if n, kept, err := a.Run(t.Context()); n != 0 || kept != want || err != nil {
-			t.Errorf("run %d after the end: %d queued, %d kept, %v", i, n, kept, err)
-		}
-	}
+	run("after the end", AgainDone{Kept: 1})
+	run("once more after the end", AgainDone{})
 	a.Over = true
-	if n, kept, err := a.Run(t.Context()); n != 0 || kept != 1 || err != nil || len(back) != 2 {
-		t.Errorf("when all is over: %d queued, %d kept, %v", n, kept, err)
+	segments := a.Segments
+	a.Segments = nil
+	run("of a segment that nobody knows", AgainDone{Lost: 1})
+	a.Segments = segments
+	run("when all is over", AgainDone{Kept: 1})
+	if len(back) != 2 {
+		t.Errorf("%d pages got their capture back", len(back))
 	}
 	fail.At, wait.At = late.UnixMilli(), late.UnixMilli()
 	a.Over = false
 
 	a.Since["a.example"] = late.Add(time.Minute) // a later date
-	if n, _, _ := a.Run(t.Context()); n != 1202+2 {
-		t.Errorf("%d pages were queued after a later date", n)
-	}
+	run("after a later date", AgainDone{Queued: 1202 + 2})
 }

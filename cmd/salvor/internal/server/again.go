@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"time"
 
@@ -52,41 +53,52 @@ func (n *node) again(ctx context.Context, done map[frozenHost]bool) error {
 	if err != nil {
 		return err
 	}
-	now := time.Now()
-	for _, c := range crawls {
-		if c.State == salvor.CrawlDraft || c.State >= salvor.CrawlDeleting {
-			continue
+	var errs []error
+	for _, c := range crawls { // one that cannot be looked at is no reason to leave the others
+		grows, over := mayGrow(c, time.Now())
+		if grows || over {
+			errs = append(errs, n.againOf(ctx, c, over, of, done))
 		}
-		over := !mayGrow(c, now)
-		since, err := n.frozen(ctx, c, of, now, over)
-		if err != nil {
-			return err
-		}
-		maps.DeleteFunc(since, func(h string, at time.Time) bool { return done[frozenHost{c.ID, h, at.Unix(), over}] })
-		if len(since) == 0 {
-			continue
-		}
-		changed, err := n.fetchAgain(ctx, c, since, over)
-		if err != nil {
-			return err
-		}
-		for h, at := range since {
-			if !changed { // else it is looked at once more, when that is done
-				done[frozenHost{c.ID, h, at.Unix(), over}] = true
-			}
-		}
+	}
+	return errors.Join(errs...)
+}
+
+// againOf looks at one crawl; over says that it takes nothing more.
+func (n *node) againOf(ctx context.Context, c api.Crawl, over bool, of func(string) sites.Outlook, done map[frozenHost]bool) error {
+	since, err := n.frozen(ctx, c, of, over)
+	if err != nil {
+		return err
+	}
+	maps.DeleteFunc(since, func(h string, at time.Time) bool { return done[frozenHost{c.ID, h, at.Unix(), over}] })
+	if len(since) == 0 {
+		return nil
+	}
+	changed, err := n.fetchAgain(ctx, c, since, over)
+	if err != nil || changed { // it is looked at once more, when that is done
+		return err
+	}
+	for h, at := range since {
+		done[frozenHost{c.ID, h, at.Unix(), over}] = true
 	}
 	return nil
 }
 
-// mayGrow reports whether a crawl takes more: one that was finished begins again.
-func mayGrow(c api.Crawl, now time.Time) bool {
-	return (c.State == salvor.CrawlRunning || c.State == salvor.CrawlFinished) && (c.Deadline == 0 || c.Deadline > now.UnixMilli())
+// mayGrow reports whether a crawl takes more, as a finished one does, which begins
+// again; and whether it never will. A paused one does neither.
+func mayGrow(c api.Crawl, now time.Time) (grows, over bool) {
+	late := c.Deadline != 0 && c.Deadline <= now.UnixMilli()
+	switch c.State {
+	case salvor.CrawlRunning, salvor.CrawlFinished:
+		return !late, late
+	case salvor.CrawlPaused:
+		return false, late
+	}
+	return false, c.State == salvor.CrawlCancelled
 }
 
 // frozen are the hosts of a crawl that are read-only, and since when: while it may
 // grow, those that are still there and of which nothing is queued or under way.
-func (n *node) frozen(ctx context.Context, c api.Crawl, of func(string) sites.Outlook, now time.Time, over bool) (map[string]time.Time, error) {
+func (n *node) frozen(ctx context.Context, c api.Crawl, of func(string) sites.Outlook, over bool) (map[string]time.Time, error) {
 	out := map[string]time.Time{}
 	for _, g := range n.groups {
 		hosts, err := g.Hosts(ctx, c.ID, 0)
@@ -121,18 +133,21 @@ func (n *node) fetchAgain(ctx context.Context, c api.Crawl, since map[string]tim
 	for _, s := range list {
 		named[s.Name] = s
 	}
-	queued, kept, err := outfit.Again{
+	pages, err := outfit.Again{
 		Store: storage.Under(store, outfit.Prefix(c.Name)), Crawl: c, Since: since, Over: over, Lookup: n.router.Lookup, Segments: named,
 		Discover: func(ctx context.Context, offers []api.Offer) error { return n.offer(ctx, c, offers) },
 		Settle: func(ctx context.Context, entries []api.Entry) error {
 			return n.router.Settle(ctx, api.Call{}, api.Settlement{Crawl: c.ID, Entries: entries})
 		},
 	}.Run(ctx)
-	if queued > 0 {
-		n.log.Info("pages are fetched again: their sites became read-only after they were saved", "crawl", c.Name, "pages", queued, "hosts", len(since))
+	if pages.Queued > 0 {
+		n.log.Info("pages are fetched again: their sites became read-only after they were saved", "crawl", c.Name, "pages", pages.Queued, "hosts", len(since))
 	}
-	if kept > 0 {
-		n.log.Info("pages that could not be fetched again stay as they were saved", "crawl", c.Name, "pages", kept)
+	if pages.Kept > 0 {
+		n.log.Info("pages that could not be fetched again stay as they were saved", "crawl", c.Name, "pages", pages.Kept)
 	}
-	return queued+kept > 0, err
+	if pages.Lost > 0 {
+		n.log.Warn("pages that could not be fetched again count as not saved: the cluster does not know the segments that hold them", "crawl", c.Name, "pages", pages.Lost)
+	}
+	return pages.Queued+pages.Kept > 0, err
 }
