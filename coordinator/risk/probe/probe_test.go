@@ -324,3 +324,19 @@ func FuzzMarks(f *testing.F) {
 	f.Add(fingerprintText)
 	f.Fuzz(func(t *testing.T, s string) { _, _ = parseMarks(s) })
 }
+
+// TestScheduleAtOnce: who is in a hurry looks at all in the first round, and then as
+// others do.
+func TestScheduleAtOnce(t *testing.T) {
+	c := &counter{at: map[string][]time.Duration{}, t: noon}
+	s := &Schedule{Lookers: []Looker{c}, Recorder: c, Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return c.t }, AtOnce: true}
+	for _, want := range []int{1, 1, 2} {
+		s.Round(t.Context(), []Target{{Site: "s", Host: "a.example"}, {Site: "s", Host: "b.example"}})
+		for _, h := range []string{"a.example", "b.example"} {
+			if n := len(c.at[h]); n != want {
+				t.Errorf("%s was looked at %d times, want %d", h, n, want)
+			}
+		}
+		c.t = c.t.Add(31 * time.Minute)
+	}
+}

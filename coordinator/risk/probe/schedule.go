@@ -23,6 +23,7 @@ type Schedule struct {
 	Recorder Recorder
 	Logger   *slog.Logger
 	Now      func() time.Time
+	AtOnce   bool // first looks are not spread: who asks may be gone in minutes
 
 	next map[lookKey]time.Time
 }
@@ -56,7 +57,7 @@ func (s *Schedule) Round(ctx context.Context, targets []Target) {
 			k := lookKey{l.Name(), t.Host}
 			at, known := s.next[k]
 			if !known {
-				at = now.Add(spread(k, l.Every()))
+				at = now.Add(s.first(k, l.Every()))
 			}
 			if !at.After(now) {
 				due = append(due, look{l, t})
@@ -81,6 +82,13 @@ func (s *Schedule) Round(ctx context.Context, targets []Target) {
 		})
 	}
 	running.Wait()
+}
+
+func (s *Schedule) first(k lookKey, every time.Duration) time.Duration {
+	if s.AtOnce {
+		return 0
+	}
+	return spread(k, every)
 }
 
 // spread is when the first look is, from 0 to every.

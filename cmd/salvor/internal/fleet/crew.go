@@ -23,25 +23,26 @@ type crew struct {
 	dir  string
 	kick chan struct{} // want, rules or share changed
 
-	mu      sync.Mutex
-	want    order
-	crawl   api.Crawl
-	spec    outfit.Spec
-	scope   *scope.Scope
-	area    *scope.Scope // of its seeds alone
-	invalid error        // why the crawl's settings cannot be used
-	share   int          // of the node's connections
-	state   state
-	last    error // what ended the last worker, or troubles this one
-	lastAt  time.Time
-	refused string // a segment that can never be stored, and why
-	why     string // nothing starts, and why
-	tools   *tools // while a worker is at work
-	settled bool   // what its spool had was reported, or is held
-	old     Counters
-	meter   meter
-	waiting int64           // bytes of segments, as last seen
-	lost    map[string]bool // targets of seeds that the scope could not take in
+	mu        sync.Mutex
+	want      order
+	crawl     api.Crawl
+	spec      outfit.Spec
+	scope     *scope.Scope
+	area      *scope.Scope // of its seeds alone
+	invalid   error        // why the crawl's settings cannot be used
+	share     int          // of the node's connections
+	state     state
+	last      error // what ended the last worker, or troubles this one
+	lastAt    time.Time
+	refused   string // a segment that could not be stored, because the Store has another
+	refusedAt time.Time
+	why       string // nothing starts, and why
+	tools     *tools // while a worker is at work
+	settled   bool   // what its spool had was reported, or is held
+	old       Counters
+	meter     meter
+	waiting   int64           // bytes of segments, as last seen
+	lost      map[string]bool // targets of seeds that the scope could not take in
 }
 
 // order is what a crew is to do. A later one is never taken back for an earlier

@@ -327,7 +327,7 @@ func (c *crew) work(away error) api.Work {
 	n := c.sum()
 	w := api.Work{
 		Crawl: c.id, Name: c.name, State: string(c.state), Requests: n.Requests, Captures: n.Captures, Bytes: n.Bytes,
-		Errors: n.Errors, Rate: c.meter.rate(time.Now(), n.Requests), Spooled: c.waiting, Why: c.why, Refused: c.refused,
+		Errors: n.Errors, Rate: c.meter.rate(time.Now(), n.Requests), Spooled: c.waiting, Why: c.why, Refused: c.refusal(),
 	}
 	if c.tools != nil {
 		held, _ := c.tools.worker.Held()

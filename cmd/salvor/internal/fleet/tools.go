@@ -160,11 +160,23 @@ func (c *crew) segmentTrouble(err error) {
 }
 
 // refuse notes that the Store has another segment of the same name: two nodes sealed
-// it, of which one is a copy of the other. It does not pass by itself.
+// it, of which one is a copy of the other. It is tried again all the time, and told
+// as long as it fails.
 func (c *crew) refuse(text string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.refused = text
+	c.refused, c.refusedAt = text, time.Now()
+}
+
+// refusedFor is longer than the pool pauses between two attempts.
+const refusedFor = 2 * time.Minute
+
+// refusal is a segment that cannot be stored, and why; c.mu is held.
+func (c *crew) refusal() string {
+	if time.Since(c.refusedAt) > refusedFor {
+		return ""
+	}
+	return c.refused
 }
 
 // trouble notes what went wrong, and did not end the worker.

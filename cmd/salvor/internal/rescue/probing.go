@@ -37,17 +37,10 @@ func (r *rescue) keepProbes(ctx context.Context) error {
 		return nil
 	}
 	seen := &sightings{tell: func(host, text string) { r.notice(progress.Note, "site", host, text) }}
-	s := probe.Schedule{Lookers: lookers, Recorder: seen, Logger: slog.New(slog.DiscardHandler), Now: time.Now}
+	s := probe.Schedule{Lookers: lookers, Recorder: seen, Logger: slog.New(slog.DiscardHandler), Now: time.Now, AtOnce: true}
 	targets := targetsOf(r.seedURLs())
-	for first := true; ; first = false {
-		if first { // at once, not spread: it may be over in minutes
-			for _, t := range targets {
-				o, _ := probe.All(ctx, lookers, t) // what cannot be seen is looked for again
-				_ = seen.Observe(ctx, o)
-			}
-		} else {
-			s.Round(ctx, targets)
-		}
+	for {
+		s.Round(ctx, targets)
 		select {
 		case <-ctx.Done():
 			return nil
