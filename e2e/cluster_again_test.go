@@ -10,6 +10,19 @@ import (
 	"salvor/e2e/rig"
 )
 
+// readOnly records that the site is read-only in a moment, and has it answer slowly
+// from then on. It returns how many requests there were until now.
+func (f *fleet) readOnly() int {
+	f.t.Helper()
+	u, err := url.Parse(f.web.URLs[0])
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.web.Delay(200 * time.Millisecond)
+	f.types("site", "deadline", "set", u.Hostname(), "2s", "--what", "readonly", "--note", "a test")
+	return f.web.Count()
+}
+
 // TestClusterAgain: a site that becomes read-only after it was saved is fetched
 // once more, every page of it, though the leader is killed in the middle; and every
 // page counts once.
@@ -17,13 +30,7 @@ func TestClusterAgain(t *testing.T) {
 	f := newFleet(t, shape{nodes: 3, pages: 600})
 	f.crawl("one")
 	f.finish("one", time.Minute)
-	first := f.web.Count()
-	u, err := url.Parse(f.web.URLs[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.web.Delay(200 * time.Millisecond)
-	f.types("site", "deadline", "set", u.Hostname(), "2s", "--what", "readonly", "--note", "a test")
+	first := f.readOnly()
 	begun := time.Now()
 	f.reach(first + f.pages()/10)
 	t.Logf("fetched again %s after the record", time.Since(begun).Round(time.Second))
@@ -65,13 +72,7 @@ func TestClusterAgainEnds(t *testing.T) {
 	f := newFleet(t, shape{nodes: 1, pages: 300})
 	f.crawl("one", "--tries", "1")
 	f.finish("one", time.Minute)
-	first := f.web.Count()
-	u, err := url.Parse(f.web.URLs[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.web.Delay(200 * time.Millisecond)
-	f.types("site", "deadline", "set", u.Hostname(), "2s", "--what", "readonly", "--note", "a test")
+	first := f.readOnly()
 	f.reach(first + f.pages()/10)
 	f.web.Stop()
 	n := int64(f.pages())
