@@ -42,8 +42,10 @@ func (s *schedule) giveBack() {
 func (s *schedule) renewed(r api.Renewal, sent instant) (recalled []task) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.cut = false
 	for _, e := range r.Granted {
 		if l := s.leases[e.Lease]; l != nil {
+			s.cut = s.cut || e.Pace < l.pace && e.Pace > 0
 			l.pace, l.granted = e.Pace, sent
 		}
 	}

@@ -16,6 +16,8 @@ const (
 	leaseWait = time.Second
 	// reportEvery is how often hosts' feedback goes out.
 	reportEvery = time.Second
+	// gaveUpFor is how long a pace that a session gave up lies idle.
+	gaveUpFor = salvor.ExtendEvery / 10
 )
 
 // keep holds the session's leases: it extends them, asks for more, and
@@ -33,7 +35,7 @@ func (w *Worker) keep(ctx, drain context.Context) error {
 			}
 			reported = time.Now()
 		}
-		if pressed || time.Since(extended) >= salvor.ExtendEvery || w.sched.spent() {
+		if pressed || time.Since(extended) >= w.extendEvery() || w.sched.spent() {
 			if err := w.extend(ctx); err != nil {
 				return err
 			}
@@ -44,6 +46,14 @@ func (w *Worker) keep(ctx, drain context.Context) error {
 		}
 	}
 	return nil
+}
+
+// extendEvery is for how long the last extend is good.
+func (w *Worker) extendEvery() time.Duration {
+	if w.sched.gaveUp() {
+		return gaveUpFor
+	}
+	return salvor.ExtendEvery
 }
 
 // ask waits for work for at most a second, less when a host ran out of items.
@@ -59,7 +69,7 @@ func (w *Worker) ask(ctx, drain context.Context) error {
 	}
 	sent := w.sched.now()
 	call := w.session.call()
-	leases, err := w.lease(ctx, call, api.Want{Crawl: w.c.Crawl.ID, Hosts: hosts, Items: leaseItems, Wait: leaseWait, Not: not, Idle: w.sched.idle()})
+	leases, err := w.lease(ctx, call, api.Want{Crawl: w.c.Crawl.ID, Hosts: hosts, Items: leaseItems, Wait: min(leaseWait, w.extendEvery()), Not: not, Idle: w.sched.idle()})
 	if err != nil {
 		return stopped(ctx, err)
 	}

@@ -2,10 +2,18 @@ package crawler
 
 import (
 	"container/heap"
+	"math"
 	"slices"
 	"time"
 
 	"salvor"
+)
+
+// paceSpan is the time over which starts are counted; a pace of 1 is a start in
+// perSpan of those.
+const (
+	paceSpan = 10 * time.Second
+	perSpan  = 1000 * time.Second / paceSpan
 )
 
 // A purse is what the session has of a budget group: the hosts whose starts are
@@ -147,8 +155,27 @@ func (p *purse) start() time.Time { return latest(p.next, p.blocked) }
 // coordinator knows of it.
 func (p *purse) interval() time.Duration { return max(p.pace.Interval(), p.delay) }
 
-// step moves past one start at t.
-func (p *purse) step(t time.Time) { p.last, p.next = t, latest(p.next, t).Add(p.interval()) }
+// step moves past one start at t. Of one that was due a little before, because the
+// worker had others to start, the next is due when it would have been without.
+func (p *purse) step(t time.Time) {
+	from := latest(p.next, t)
+	if t.Sub(p.next) < p.interval() {
+		from = latest(p.next, t.Add(-p.slack()))
+	}
+	p.last, p.next = t, from.Add(p.interval())
+}
+
+// slack is how much sooner than its interval after the last a start may come, to
+// make up for that one's delay. It is less than what would fit another start into
+// any paceSpan: with n = pace x paceSpan, at most n and one are made in it (protocol
+// 2), and slack for 1 - frac(n) of an interval adds none. A Crawl-delay has none.
+func (p *purse) slack() time.Duration {
+	if p.delay > 0 || p.pace >= salvor.Unlimited {
+		return 0
+	}
+	frac := time.Duration(p.pace) % perSpan
+	return p.interval() * min(perSpan/2, perSpan-1-frac) / perSpan
+}
 
 // hasten brings the next start forward where the pace rose since the last: who
 // got a crumb would wait for a crumb's time before it uses what it has now.
@@ -194,6 +221,47 @@ func latest(a, b time.Time) time.Time {
 		return a
 	}
 	return b
+}
+
+const (
+	// dueSearch bounds the search for the foremost of those that are due.
+	dueSearch = 32
+	// patientFor is how long one that is due waits for others that are worth more.
+	patientFor = 5 * time.Second
+)
+
+// foremost is the purse that starts next, where one is due at t. More than one is due
+// only while the worker cannot do all it may: then what is worth most goes first, so
+// that its host gets all its pace, until another has waited long.
+func (s *schedule) foremost(t time.Time) *purse {
+	best := s.ready[0]
+	if len(s.ready) == 1 || t.Sub(best.start()) > patientFor {
+		return best
+	}
+	first := s.band(best)
+	due := make([]int, 1, dueSearch) // places in the heap; children start no sooner
+	for n := 0; n < len(due); n++ {
+		for i := 2*due[n] + 1; i <= 2*due[n]+2 && i < len(s.ready) && len(due) < dueSearch; i++ {
+			p := s.ready[i]
+			if p.start().After(t) {
+				continue
+			}
+			due = append(due, i)
+			if b := s.band(p); b < first {
+				best, first = p, b
+			}
+		}
+	}
+	return best
+}
+
+// band is that of the item that a purse starts next.
+func (s *schedule) band(p *purse) salvor.Band {
+	n, i, ok := s.choose(p)
+	if !ok {
+		return math.MaxUint8
+	}
+	return p.hosts[n].items[i].Band
 }
 
 // readyHeap orders purses by when they may start.

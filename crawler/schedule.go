@@ -30,6 +30,7 @@ type schedule struct {
 	seen    salvor.LeaseID
 	todo    int       // items not started, over all hosts
 	dry     bool      // a lease's last item started since the last extend
+	cut     bool      // the last extend lowered a pace
 	urgent  bool      // a host asked for less since the last report
 	frozen  bool      // pause: nothing starts
 	stalled bool      // nor while the spool is full
@@ -145,6 +146,7 @@ func (s *schedule) add(leases []api.Lease, sent instant) {
 		s.todo += len(g.Items)
 		s.join(h, g.Group)
 		s.repace(h.purse)
+		h.purse.hasten()
 		s.park(h.purse)
 	}
 	kick(s.wake)
@@ -201,10 +203,10 @@ func (s *schedule) pick() (task, bool, time.Duration) {
 	defer s.mu.Unlock()
 	t := time.Now()
 	for !s.frozen && !s.stalled && s.flying < s.most && len(s.ready) > 0 {
-		p := s.ready[0]
-		if wait := p.start().Sub(t); wait > 0 {
+		if wait := s.ready[0].start().Sub(t); wait > 0 {
 			return task{}, false, wait
 		}
+		p := s.foremost(t)
 		if s.lapse(p) {
 			continue
 		}
@@ -270,6 +272,14 @@ func (s *schedule) spent() bool {
 	return dry
 }
 
+// gaveUp says whether some lease got less at the last extend: others have it as soon
+// as the coordinator knows that this session knows, which the next extend says.
+func (s *schedule) gaveUp() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cut
+}
+
 func (h *hostQueue) take(i int) {
 	if i == 0 {
 		h.items[0] = task{}
@@ -287,14 +297,14 @@ func (s *schedule) live(x task) bool {
 }
 
 // launched corrects the next start when handing the item over took time, so
-// that two starts never come closer than the pace allows.
+// that two starts never come closer than the pace and its slack allow.
 func (s *schedule) launched(x task) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := x.host.purse
 	p.last = latest(p.last, time.Now())
 	if p.interval() > 0 {
-		s.postpone(p, p.last.Add(p.interval()))
+		s.postpone(p, p.last.Add(p.interval()-p.slack()))
 	}
 }
 
