@@ -207,6 +207,9 @@ func course(v *View) api.Course {
 	tight := len(v.Plan.Price) > 0 && v.Plan.Price[0] > 0
 	if tight {
 		c.Rest = trickle
+		if !v.partial { // they came since
+			c.Rest = max(trickle, salvor.PerSecond(v.explore))
+		}
 	}
 	for _, i := range v.order() {
 		if len(c.Hosts) == api.MaxHeadings {
@@ -290,7 +293,7 @@ const (
 	// explore is the part of the workers' time for hosts of which nothing is known
 	// yet, and freshFor how many requests of one tell what there is to plan with.
 	explore  = 0.4
-	freshFor = 30
+	freshFor = 10
 	// slack is how much more than planned a host may get: what the workers can do
 	// is known to some per cent only, and must not fall by being believed.
 	slack = 1.15

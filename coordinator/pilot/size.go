@@ -16,6 +16,7 @@ type size struct {
 	accepted     int64
 	fetched      int64
 	known        bool // the counters above are of an earlier look
+	listed       bool // it has a sitemap, or an index of all there is
 }
 
 const (
@@ -26,9 +27,10 @@ const (
 	// sitemap or an index of all there is: after it less is to be found, not more.
 	sizeBurst = 50.0
 	// sizeLeast is how many pages must have been begun for it to be said.
-	sizeLeast = 25.0
+	sizeLeast = 8.0
 	// sizeMost bounds an estimate, as a multiple of what waits: near one page a
-	// page it is of no use.
+	// page it is of no use. Of a site
+	// that listed what there is it says less still, until many pages were begun.
 	sizeMost = 20.0
 )
 
@@ -40,7 +42,7 @@ func (s *size) take(accepted, fetched int64) {
 		keep := math.Exp(-pages / min(max(s.total/2, sizeLeast), sizeMemory))
 		found := float64(max(accepted-s.accepted, 0))
 		if found > sizeBurst*pages {
-			found = 0
+			found, s.listed = 0, true
 		}
 		s.found, s.begun = s.found*keep+found, s.begun*keep+pages
 		s.accepted, s.fetched = accepted, fetched
@@ -56,11 +58,14 @@ func (s *size) rest(waiting float64) (n float64, endless bool) {
 	if s.total < sizeLeast {
 		return 0, false
 	}
-	m := s.found / s.begun
-	if m >= 1 {
-		return sizeMost * waiting, true
+	m, most := s.found/s.begun, waiting*sizeMost
+	if s.listed {
+		most *= min(s.total/sizeMemory, 1)
 	}
-	return min(waiting*m/(1-m), sizeMost*waiting), false
+	if m >= 1 {
+		return most, true
+	}
+	return min(waiting*m/(1-m), most), false
 }
 
 // grown adds what is not found yet to the tiers: it is taken to be like what waits.

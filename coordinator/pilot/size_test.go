@@ -51,9 +51,9 @@ func TestSize(t *testing.T) {
 func TestSizeOfLittle(t *testing.T) {
 	var s size
 	s.take(10, 0)
-	s.take(400, 20)
-	if n, endless := s.rest(380); n != 0 || endless {
-		t.Errorf("after 20 pages: %.0f, %v", n, endless)
+	s.take(100, 5)
+	if n, endless := s.rest(95); n != 0 || endless {
+		t.Errorf("after 5 pages: %.0f, %v", n, endless)
 	}
 	s.take(1000, 100)
 	if _, endless := s.rest(900); !endless {

@@ -31,6 +31,7 @@ type Outlook struct {
 // add takes hosts of a crawl.
 func (s *survey) add(c api.Crawl, values Values, hosts []api.Host) {
 	x := &s.v.Crawls[len(s.v.Crawls)-1]
+	s.v.partial = s.v.partial || len(hosts) == hostsOf
 	for i := range hosts {
 		h := &hosts[i]
 		x.add(h.Totals)

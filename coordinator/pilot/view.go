@@ -21,6 +21,7 @@ type View struct {
 	Plan      plan.Plan   `json:"plan"`
 	Forecasts []Forecast  `json:"forecasts"` // in the order of Crawls
 
+	partial bool    // there are more hosts
 	explore float64 // requests a second for each host of which nothing is known
 }
 
