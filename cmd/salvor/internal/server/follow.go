@@ -12,7 +12,7 @@ import (
 
 	"salvor"
 	"salvor/api"
-	"salvor/cmd/salvor/internal/webjson"
+	"salvor/api/webjson"
 )
 
 // about is the answer of GET /v1/cluster.

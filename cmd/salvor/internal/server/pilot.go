@@ -8,7 +8,7 @@ import (
 
 	"salvor"
 	"salvor/api"
-	"salvor/cmd/salvor/internal/webjson"
+	"salvor/api/webjson"
 	"salvor/coordinator/pilot"
 	"salvor/coordinator/trust"
 )

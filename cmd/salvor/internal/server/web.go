@@ -17,9 +17,9 @@ import (
 	"salvor"
 	"salvor/api"
 	"salvor/api/rpc"
+	"salvor/api/webjson"
 	"salvor/cmd/salvor/internal/outfit"
 	"salvor/cmd/salvor/internal/siteweb"
-	"salvor/cmd/salvor/internal/webjson"
 	"salvor/coordinator/trust"
 	"salvor/storage/signed"
 )

@@ -15,7 +15,7 @@ import (
 
 	"salvor"
 	"salvor/api"
-	"salvor/cmd/salvor/internal/webjson"
+	"salvor/api/webjson"
 	"salvor/coordinator/audit"
 	"salvor/coordinator/risk"
 	"salvor/coordinator/sites"
