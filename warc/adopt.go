@@ -113,6 +113,7 @@ func describe(rec *Record) (c cdxInfo) {
 	at, _ := time.Parse(time.RFC3339Nano, rec.Get("WARC-Date"))
 	c = cdxInfo{URL: rec.Get("WARC-Target-URI"), At: at.UnixMilli(), Detected: mediaType(rec.Get("WARC-Identified-Payload-Type"))}
 	ct := declaredType([]byte(rec.Get("Content-Type")))
+	c.ID, _ = parseID(rec.ID())
 	d := inspect(rec)
 	if c.Digest, c.HasSum = payloadField(rec); !c.HasSum {
 		c.Digest, c.HasSum = d.entity, d.whole

@@ -3,6 +3,7 @@ package warc
 import (
 	"crypto/sha1"
 	"strconv"
+	"strings"
 	"time"
 
 	"salvor"
@@ -43,6 +44,7 @@ func (e *Exchange) cdx(l *layout) cdxInfo {
 		Mime:     l.mime,
 		Detected: mediaType(e.Type),
 		At:       e.Begin.UnixMilli(),
+		ID:       l.id,
 	}
 	switch {
 	case l.revisit:
@@ -93,6 +95,9 @@ func (e *journalEntry) line(filename string) cdx.Line {
 	}
 	if c.Original {
 		l.Date = string(appendDate(nil, at))
+	}
+	if c.ID != (recordID{}) {
+		l.ID = strings.Trim(c.ID.String(), "<>")
 	}
 	return l
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"time"
 
 	"salvor"
@@ -47,6 +48,17 @@ func (id recordID) append(b []byte) []byte {
 		copy(id[:], id[n:])
 	}
 	return append(b, '>')
+}
+
+// parseID reads urn:uuid:..., and is false for ids of another kind.
+func parseID(s string) (id recordID, ok bool) {
+	hexed, ok := strings.CutPrefix(s, "urn:uuid:")
+	digits := strings.ReplaceAll(hexed, "-", "")
+	if !ok || len(hexed) != 36 || len(digits) != 32 {
+		return recordID{}, false
+	}
+	_, err := hex.Decode(id[:], []byte(digits))
+	return id, err == nil
 }
 
 func (id recordID) String() string { return string(id.append(nil)) }

@@ -75,8 +75,9 @@ type cdxInfo struct {
 	Detected string
 	Digest   salvor.SHA1
 	HasSum   bool
-	At       int64 // Unix ms
-	Status   int   // kindRecord
+	ID       recordID // of the record that is indexed; zero: it is not known
+	At       int64    // Unix ms
+	Status   int      // kindRecord
 }
 
 // appendEntry frames an entry.
@@ -121,7 +122,8 @@ func (e *journalEntry) encode(w *enc) {
 }
 
 func (c *cdxInfo) encode(w *enc) {
-	w.flags(c.Index, c.Revisit, c.HTTP, c.Original, c.HasSum)
+	hasID := c.ID != recordID{}
+	w.flags(c.Index, c.Revisit, c.HTTP, c.Original, c.HasSum, hasID)
 	w.str(c.URL)
 	w.str(c.Mime)
 	w.str(c.Detected)
@@ -129,6 +131,9 @@ func (c *cdxInfo) encode(w *enc) {
 	w.u(uint64(c.Status))
 	if c.HasSum {
 		w.raw(c.Digest[:])
+	}
+	if hasID {
+		w.raw(c.ID[:])
 	}
 }
 
@@ -208,10 +213,14 @@ func (e *journalEntry) decode(r *dec) {
 }
 
 func (c *cdxInfo) decode(r *dec) {
-	r.flags(&c.Index, &c.Revisit, &c.HTTP, &c.Original, &c.HasSum)
+	var hasID bool // journals of before it was there have none
+	r.flags(&c.Index, &c.Revisit, &c.HTTP, &c.Original, &c.HasSum, &hasID)
 	c.URL, c.Mime, c.Detected, c.At, c.Status = r.str(), r.str(), r.str(), r.i(), int(r.u())
 	if c.HasSum {
 		r.raw(c.Digest[:])
+	}
+	if hasID {
+		r.raw(c.ID[:])
 	}
 }
 

@@ -107,6 +107,7 @@ type layout struct {
 	size    int64 // of all members
 	mime    string
 	hasPD   bool // the record carries a WARC-Payload-Digest
+	id      recordID
 }
 
 // small packs an exchange into p.buf.
@@ -124,7 +125,7 @@ func (p *packer) exchange(w io.Writer, e *Exchange, info recordID) (layout, erro
 		return layout{}, err
 	}
 	x := packing{packer: p, e: e, in: in, info: info, resp: newRecordID(p.rng), req: newRecordID(p.rng)}
-	x.l.form, x.l.mime = in.form, in.mime
+	x.l.form, x.l.mime, x.l.id = in.form, in.mime, x.resp
 	x.l.hasPD = x.payloadDigest()
 	x.l.revisit = e.Revisit != nil && x.l.hasPD
 	if err := x.response(); err != nil {

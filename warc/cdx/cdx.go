@@ -37,6 +37,7 @@ type Line struct {
 	Offset    int64
 	Filename  string
 	Date      string // exact WARC-Date, only of records a revisit may point at
+	ID        string // WARC-Record-ID without angle brackets; "" unknown
 }
 
 // Append writes the line and its line end.
@@ -56,6 +57,7 @@ func (l *Line) Append(b []byte) []byte {
 		{"offset", strconv.FormatInt(l.Offset, 10)},
 		{"filename", l.Filename},
 		{"date", l.Date},
+		{"id", l.ID},
 	} {
 		if f[1] == "" {
 			continue
@@ -67,14 +69,14 @@ func (l *Line) Append(b []byte) []byte {
 		b = append(b, '"')
 		b = append(b, f[0]...)
 		b = append(b, `": `...)
-		b = appendString(b, f[1])
+		b = AppendString(b, f[1])
 	}
 	return append(b, "}\n"...)
 }
 
-// appendString writes a JSON string (RFC 8259, 7). Bytes that are no UTF-8
+// AppendString writes a JSON string (RFC 8259, 7). Bytes that are no UTF-8
 // become U+FFFD.
-func appendString(b []byte, s string) []byte {
+func AppendString(b []byte, s string) []byte {
 	b = append(b, '"')
 	for i := 0; i < len(s); {
 		c := s[i]
@@ -143,7 +145,7 @@ func Parse(text []byte) (Line, error) {
 	l := Line{Key: string(key), Timestamp: string(stamp)}
 	for name, p := range map[string]*string{
 		"url": &l.URL, "mime": &l.Mime, "mime-detected": &l.Detected, "status": &l.Status,
-		"digest": &l.Digest, "filename": &l.Filename, "date": &l.Date,
+		"digest": &l.Digest, "filename": &l.Filename, "date": &l.Date, "id": &l.ID,
 	} {
 		*p = text1(fields[name])
 	}
