@@ -33,7 +33,17 @@ require (
 	gopkg.in/yaml.v3 v3.0.1
 )
 
-require gonum.org/v1/gonum v0.16.0
+require (
+	github.com/parquet-go/parquet-go v0.32.0
+	gonum.org/v1/gonum v0.16.0
+)
+
+require (
+	github.com/parquet-go/bitpack v1.0.0 // indirect
+	github.com/parquet-go/jsonlite v1.0.0 // indirect
+	github.com/pierrec/lz4/v4 v4.1.21 // indirect
+	github.com/twpayne/go-geom v1.6.1 // indirect
+)
 
 require (
 	github.com/BurntSushi/toml v1.6.0 // indirect

@@ -64,12 +64,17 @@ func Verify(ctx context.Context, path string) (Report, error) {
 
 // VerifyReader is Verify of a stream.
 func VerifyReader(ctx context.Context, src io.Reader) (Report, error) {
+	return VerifyEach(ctx, src, func(*Record) {})
+}
+
+// VerifyEach is VerifyReader, and shows each record before its block is read.
+func VerifyEach(ctx context.Context, src io.Reader, each func(*Record)) (Report, error) {
 	rep := Report{ByType: make(map[string]int64)}
 	sum := sha256.New()
 	size := &counter{w: sum}
 	in := &faults{r: io.TeeReader(src, size), ctx: ctx}
 	rd := NewReader(in, 0, func(off int64, id, text string) { rep.problem(off, id, "%s", text) })
-	err := rep.records(rd)
+	err := rep.records(rd, each)
 	if _, cerr := io.Copy(io.Discard, readerOnly{in}); cerr != nil && in.err == nil { // the digest is of all bytes
 		in.err = cerr
 	}
@@ -88,13 +93,14 @@ func VerifyReader(ctx context.Context, src io.Reader) (Report, error) {
 	return rep, nil
 }
 
-func (r *Report) records(rd *Reader) error {
+func (r *Report) records(rd *Reader, each func(*Record)) error {
 	for {
 		rec, err := rd.Next()
 		if err != nil {
 			return err
 		}
 		r.Records++
+		each(rec)
 		r.ByType[typeKey(strings.ToLower(rec.Get("WARC-Type")))]++
 		checkHeader(rec, func(format string, args ...any) { r.problem(rec.Offset, rec.ID(), format, args...) })
 		r.digests(rec)

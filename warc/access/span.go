@@ -19,6 +19,7 @@ const (
 	MatchHost   Match = "host"   // its host
 	MatchDomain Match = "domain" // its host and the hosts below that
 	MatchRange  Match = "range"  // its key and all that come after it
+	MatchAll    Match = "all"    // everything
 )
 
 func exactSpan(key string) index.Span {
@@ -34,6 +35,8 @@ func span(url string, m Match) (index.Span, error) {
 	key := cdx.SURT(url)
 	host, _, _ := strings.Cut(key, ")")
 	switch m {
+	case MatchAll:
+		return index.Span{}, nil
 	case MatchExact:
 		return exactSpan(key), nil
 	case MatchPrefix:
