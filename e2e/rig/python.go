@@ -113,6 +113,15 @@ func (c *Checkers) Reach(ctx context.Context, root, origin, start string) ([]Rea
 	return jsonLines[Reached](c, ctx, []string{filepath.Join(c.scripts, "reach.py"), root, origin, start})
 }
 
+// CountParquet counts the captures of a Parquet export by media type, with DuckDB.
+func (c *Checkers) CountParquet(ctx context.Context, file string) (map[string]int64, error) {
+	all, err := jsonLines[map[string]int64](c, ctx, []string{filepath.Join(c.scripts, "parquet.py"), file})
+	if err != nil || len(all) != 1 {
+		return nil, fmt.Errorf("parquet.py: %d lines: %w", len(all), err)
+	}
+	return all[0], nil
+}
+
 func jsonLines[T any](c *Checkers, ctx context.Context, args []string) ([]T, error) {
 	out, err := c.Run(ctx, "", "python3", args...)
 	if err != nil {
@@ -150,6 +159,24 @@ func (c *Checkers) Replay(ctx context.Context, dir string, files []string) (*Way
 	if _, err := c.Run(ctx, dir, "wb-manager", append([]string{"add", "rescue"}, files...)...); err != nil {
 		return nil, err
 	}
+	return c.wayback(dir)
+}
+
+// ReplayRemote lets pywb replay a collection that somebody else serves, COLL/ of
+// http://HOST/COLL/: its index, and its WARC files.
+func (c *Checkers) ReplayRemote(dir, coll string) (*Wayback, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	config := fmt.Sprintf("collections:\n  rescue:\n    index_paths: cdx+%scdx\n    archive_paths: %swarc/\n", coll, coll)
+	if err := os.WriteFile(filepath.Join(dir, "config.yaml"), []byte(config), 0o644); err != nil {
+		return nil, err
+	}
+	return c.wayback(dir)
+}
+
+// wayback serves what is in a directory.
+func (c *Checkers) wayback(dir string) (*Wayback, error) {
 	addr, err := FreePort("127.0.0.1")
 	if err != nil {
 		return nil, err
