@@ -99,7 +99,7 @@ func (s *shelf) open() *access.Collection {
 // served serves a collection.
 func served(t testing.TB, c *access.Collection) *httptest.Server {
 	t.Helper()
-	s := httptest.NewServer(&access.Server{Collections: []*access.Collection{c}})
+	s := httptest.NewServer(&access.Server{Collections: access.Of(c)})
 	t.Cleanup(s.Close)
 	return s
 }

@@ -33,7 +33,7 @@ func (v *visit) row(x Capture) row {
 	}
 }
 
-type frame struct{ Title, Name, Root string }
+type frame struct{ Title, Name, Home, Root string }
 
 type choice struct {
 	Value, Text string
@@ -58,7 +58,7 @@ var matchTexts = []choice{
 }
 
 func (v *visit) frame(title string) frame {
-	return frame{Title: title, Name: v.c.Name, Root: "/" + v.c.Name + "/"}
+	return frame{Title: title, Name: v.c.Name, Home: v.s.Prefix + "/", Root: v.s.root(v.c.Name)}
 }
 
 // page is the search page.
@@ -124,10 +124,10 @@ func (v *visit) search(p *searchPage, values url.Values) error {
 	if err != nil {
 		return err
 	}
-	p.Asked, p.API = true, "/"+v.c.Name+"/cdx?"+asked.Encode()
+	p.Asked, p.API = true, v.s.root(v.c.Name)+"cdx?"+asked.Encode()
 	if a.Resume != "" {
 		values.Set("resumeKey", a.Resume)
-		p.More = "/" + v.c.Name + "/?" + values.Encode()
+		p.More = v.s.root(v.c.Name) + "?" + values.Encode()
 	}
 	return nil
 }
@@ -252,14 +252,12 @@ func (s *Server) front(w http.ResponseWriter, r *http.Request) error {
 	p := struct {
 		frame
 		Collections []string
-	}{frame: frame{Title: "Collections", Root: "/"}}
-	for _, c := range s.Collections {
+	}{frame: frame{Title: "Collections", Home: s.Prefix + "/", Root: s.Prefix + "/"}}
+	for _, c := range s.Collections() {
 		if s.May == nil || s.May(r, c) == nil {
 			p.Collections = append(p.Collections, c.Name)
+			p.Root = s.root(c.Name) // it has the style sheet
 		}
-	}
-	if len(s.Collections) > 0 {
-		p.Root = "/" + s.Collections[0].Name + "/"
 	}
 	return html(w, http.StatusOK, "front", p)
 }

@@ -23,9 +23,15 @@ import (
 //
 // Paths are pywb's, so that what knows those knows these.
 type Server struct {
-	Collections []*Collection
+	Prefix      string               // of all paths, "/archive" say; "" none
+	Collections func() []*Collection // that there are now
 	// May says whether somebody may see a collection; nil lets everybody.
 	May func(r *http.Request, c *Collection) error
+}
+
+// Of is a fixed list of collections.
+func Of(list ...*Collection) func() []*Collection {
+	return func() []*Collection { return list }
 }
 
 // ServeHTTP implements http.Handler. The path is taken as it was sent: a URL in it is
@@ -45,7 +51,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusMethodNotAllowed)
 		return nil
 	}
-	path := strings.TrimPrefix(r.RequestURI, "/")
+	path := strings.TrimPrefix(strings.TrimPrefix(r.RequestURI, s.Prefix), "/")
 	name, rest, slash := strings.Cut(path, "/")
 	if bare, _, _ := strings.Cut(name, "?"); bare == "" {
 		return s.front(w, r)
@@ -55,24 +61,28 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !slash {
-		http.Redirect(w, r, "/"+name+"/", http.StatusFound)
+		http.Redirect(w, r, s.root(name), http.StatusFound)
 		return nil
 	}
-	return (&visit{s: s, c: c, w: w, r: r, base: base(r) + "/" + name + "/"}).serve(rest)
+	return (&visit{s: s, c: c, w: w, r: r, base: base(r) + s.root(name)}).serve(rest)
 }
 
 func (s *Server) collection(r *http.Request, name string) (*Collection, error) {
-	i := slices.IndexFunc(s.Collections, func(c *Collection) bool { return c.Name == name })
+	all := s.Collections()
+	i := slices.IndexFunc(all, func(c *Collection) bool { return c.Name == name })
 	if i < 0 {
-		return nil, salvor.Errorf(salvor.NotFound, "there is no collection %.80q", name).WithHint("/ lists the collections")
+		return nil, salvor.Errorf(salvor.NotFound, "there is no collection %.80q", name).WithHint("%s/ lists the collections", s.Prefix)
 	}
 	if s.May != nil {
-		if err := s.May(r, s.Collections[i]); err != nil {
+		if err := s.May(r, all[i]); err != nil {
 			return nil, err
 		}
 	}
-	return s.Collections[i], nil
+	return all[i], nil
 }
+
+// root is the path of a collection.
+func (s *Server) root(name string) string { return s.Prefix + "/" + name + "/" }
 
 // base is how the client called us.
 func base(r *http.Request) string {

@@ -90,7 +90,9 @@ func town(t *testing.T) *access.Collection {
 	return c
 }
 
-func digits(date string) string { return strings.NewReplacer("-", "", "T", "", ":", "", "Z", "").Replace(date) }
+func digits(date string) string {
+	return strings.NewReplacer("-", "", "T", "", ":", "", "Z", "").Replace(date)
+}
 
 func run(t *testing.T, c *access.Collection, f export.Format, url string, m access.Match, more ...func(*export.Job)) ([]byte, export.Report) {
 	t.Helper()

@@ -86,12 +86,12 @@ func (w *world) show(ctx context.Context, o serving, dirs []string) (err error) 
 	if conf != nil {
 		l, scheme = tls.NewListener(l, conf), "https"
 	}
-	s := &access.Server{}
+	var all []*access.Collection
 	for _, b := range books {
-		s.Collections = append(s.Collections, b.Collection)
+		all = append(all, b.Collection)
 		fmt.Fprintf(w.stderr, "serving %s at %s://%s/%s/\n", b.Dir, scheme, l.Addr(), b.Name)
 	}
-	return w.serveUntil(ctx, l, guard(logged(log, s)), books)
+	return w.serveUntil(ctx, l, guard(logged(log, &access.Server{Collections: access.Of(all...)})), books)
 }
 
 // books opens archives. Two of one name get numbers.

@@ -78,6 +78,7 @@ type node struct {
 	alerts  *alerts       // the same
 	probes  *probes       // the same
 	stream  stream.Stream // the same: what workers met
+	shelves shelves
 	web     *web
 
 	told    atomic.Pointer[api.NodeState] // of a worker: what a coordinator said of it
@@ -146,6 +147,7 @@ func (n *node) start(ctx context.Context) {
 	}
 	n.loops.Go(func() { n.checkpointLoop(ctx) })
 	n.loops.Go(func() { n.storeLoop(ctx) })
+	n.loops.Go(func() { n.shelfLoop(ctx) })
 }
 
 // membersEvery bounds how long a removed node is still let in.

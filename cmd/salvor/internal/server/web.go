@@ -131,7 +131,7 @@ func (n *node) handler() (http.Handler, error) {
 	open.Handle(trust.PathJoin, join)
 	open.Handle(trust.PathRenew, join)
 	open.Handle("/", n.onceEnroled(trust.NewGate(n.id, n.keys).Authenticate(known)))
-	return open, nil
+	return n.beside(open), nil
 }
 
 // onceEnroled asks callers to come again until the registry knows whom to let
