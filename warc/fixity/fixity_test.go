@@ -129,4 +129,3 @@ func flip(files map[string][]byte, at int) {
 	b[at] ^= 0x10
 	files["warc/"+file] = b
 }
-

@@ -266,4 +266,3 @@ func (w *world) tellCounts(r export.Report, asJSON bool) error {
 	_, err := io.WriteString(w.stdout, b.String())
 	return err
 }
-
