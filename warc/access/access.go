@@ -24,6 +24,7 @@ type Collection struct {
 	Name   string
 	Index  *index.Index
 	Store  storage.Store
+	Words  Searcher     // finds pages by their words; nil: nobody is to
 	Logger *slog.Logger // nil takes nothing
 
 	places places

@@ -50,6 +50,9 @@ type searchPage struct {
 	More, API                      string
 	Error, Hint                    string
 	Segments, Lines                int64
+	CanWords                       bool
+	Words                          string
+	Hits                           []hitView
 }
 
 var matchTexts = []choice{
@@ -72,8 +75,13 @@ func (v *visit) page(raw string) error {
 		m.Chosen = m.Value == values.Get("matchType")
 		p.Matches = append(p.Matches, m)
 	}
+	p.CanWords, p.Words = v.c.Words != nil, values.Get("words")
 	status := http.StatusOK
-	if p.Q.URL = values.Get("url"); p.Q.URL != "" {
+	if p.CanWords && p.Words != "" {
+		if err := v.words(&p, values); err != nil {
+			p.Error, p.Hint, status = err.Error(), salvor.HintOf(err), http.StatusBadRequest
+		}
+	} else if p.Q.URL = values.Get("url"); p.Q.URL != "" {
 		if err := v.search(&p, values); err != nil {
 			p.Error, p.Hint, status = err.Error(), salvor.HintOf(err), http.StatusBadRequest
 			if salvor.ClassOf(err) != salvor.Invalid {
@@ -222,9 +230,9 @@ func (v *visit) month(t time.Time, byDay map[string][]Capture) month {
 }
 
 // html answers with a page, which may do nothing but look like this.
-func (v *visit) html(status int, name string, data any) error { return html(v.w, status, name, data) }
+func (v *visit) html(status int, name string, data any) error { return render(v.w, status, name, data) }
 
-func html(w http.ResponseWriter, status int, name string, data any) error {
+func render(w http.ResponseWriter, status int, name string, data any) error {
 	var b bytes.Buffer
 	if err := pages.ExecuteTemplate(&b, name, data); err != nil {
 		return salvor.Errorf(salvor.Internal, "make the page: %w", err)
@@ -259,5 +267,5 @@ func (s *Server) front(w http.ResponseWriter, r *http.Request) error {
 			p.Root = s.root(c.Name) // it has the style sheet
 		}
 	}
-	return html(w, http.StatusOK, "front", p)
+	return render(w, http.StatusOK, "front", p)
 }

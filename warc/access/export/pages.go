@@ -2,13 +2,7 @@ package export
 
 import (
 	"context"
-	"errors"
-	"io"
-	"strings"
 	"time"
-
-	"golang.org/x/net/html"
-	"golang.org/x/net/html/charset"
 
 	"salvor"
 	"salvor/warc/access"
@@ -68,7 +62,7 @@ type pageWriter struct {
 }
 
 func (w *pageWriter) write(ctx context.Context, x access.Capture) error {
-	if !isPage(x) {
+	if !x.IsPage() {
 		return nil
 	}
 	g, ok, err := w.r.group(ctx, x)
@@ -98,14 +92,8 @@ type textWriter struct {
 	enc lineEncoder
 }
 
-// mostText bounds what is read of a page for its text.
-const mostText = 16 << 20
-
-func (w *textWriter) write(ctx context.Context, x access.Capture) (err error) {
-	if !isPage(x) && !(x.Status == "200" && strings.HasPrefix(x.Mime, "text/plain")) {
-		return nil
-	}
-	c, err := w.r.From.Open(ctx, x)
+func (w *textWriter) write(ctx context.Context, x access.Capture) error {
+	title, text, ok, err := w.r.From.Text(ctx, x)
 	if err != nil {
 		if class := salvor.ClassOf(err); class == salvor.Internal || class == salvor.NotFound {
 			w.r.rep.miss(err.Error())
@@ -113,84 +101,10 @@ func (w *textWriter) write(ctx context.Context, x access.Capture) (err error) {
 		}
 		return err
 	}
-	defer func() { err = errors.Join(err, c.Close()) }()
-	body, err := c.Decoded()
-	if err != nil {
-		w.r.rep.miss(x.URL + ": " + err.Error())
+	if !ok {
 		return nil
 	}
-	body, err = charset.NewReader(io.LimitReader(body, mostText), c.Get("Content-Type"))
-	if err != nil {
-		return nil // an empty page
-	}
-	t := PageText{URL: x.URL, Time: x.Time.UTC().Format(time.RFC3339), Record: x.ID}
-	if isPage(x) {
-		t.Title, t.Text = textOf(body)
-	} else {
-		b, _ := io.ReadAll(body) // what can be read of one that was cut off
-		t.Text = string(b)
-	}
-	if strings.ContainsRune(t.Text, 0) { // no text, whatever its type says
-		return nil
-	}
-	return w.enc.Encode(t)
+	return w.enc.Encode(PageText{URL: x.URL, Time: x.Time.UTC().Format(time.RFC3339), Title: title, Text: text, Record: x.ID})
 }
 
 func (w *textWriter) finish(context.Context) error { return w.enc.bw.Flush() }
-
-// unseen are elements whose text nobody sees.
-var unseen = map[string]bool{"script": true, "style": true, "noscript": true, "template": true, "svg": true, "iframe": true, "object": true}
-
-// inline are elements that do not end a line.
-var inline = map[string]bool{"a": true, "b": true, "i": true, "em": true, "strong": true, "span": true, "code": true, "small": true, "sup": true, "sub": true, "u": true, "font": true, "tt": true, "abbr": true, "cite": true, "q": true, "mark": true, "wbr": true, "img": true}
-
-// textOf is a page's title and what a reader sees of it, a block a line.
-func textOf(r io.Reader) (title, text string) {
-	z := html.NewTokenizer(r)
-	z.SetMaxBuf(mostText)
-	var b, t strings.Builder
-	skip, inTitle := 0, false
-	for {
-		kind := z.Next()
-		if kind == html.ErrorToken {
-			return strings.Join(strings.Fields(t.String()), " "), squeezed(b.String())
-		}
-		switch kind {
-		case html.TextToken:
-			switch {
-			case inTitle:
-				t.Write(z.Text())
-			case skip == 0:
-				b.Write(z.Text())
-			}
-		case html.StartTagToken, html.EndTagToken, html.SelfClosingTagToken:
-			raw, _ := z.TagName()
-			name := string(raw)
-			open := kind == html.StartTagToken
-			if unseen[name] && kind != html.SelfClosingTagToken {
-				if open {
-					skip++
-				} else if skip > 0 {
-					skip--
-				}
-			}
-			if name == "title" && skip == 0 {
-				inTitle = open
-			}
-			if !inline[name] {
-				b.WriteByte('\n')
-			}
-		}
-	}
-}
-
-// squeezed is a text without empty lines and repeated blanks.
-func squeezed(s string) string {
-	var b strings.Builder
-	for line := range strings.SplitSeq(s, "\n") {
-		if words := strings.Fields(line); len(words) > 0 {
-			b.WriteString(strings.Join(words, " ") + "\n")
-		}
-	}
-	return b.String()
-}

@@ -103,7 +103,7 @@ func (c *copier) capture(ctx context.Context, x access.Capture) error {
 	if x.IsRevisit() {
 		c.wanting = append(c.wanting, x)
 	}
-	if isPage(x) {
+	if x.IsPage() {
 		p := wacz.Page{URL: x.URL, Time: x.Time}
 		if g.Metadata != nil {
 			p.Title = g.Metadata.Title
@@ -111,10 +111,6 @@ func (c *copier) capture(ctx context.Context, x access.Capture) error {
 		c.pages = append(c.pages, p)
 	}
 	return nil
-}
-
-func isPage(x access.Capture) bool {
-	return x.Status == "200" && (strings.HasPrefix(x.Mime, "text/html") || x.Mime == "application/xhtml+xml")
 }
 
 // part copies one record.

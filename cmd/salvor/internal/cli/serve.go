@@ -32,6 +32,7 @@ type serving struct {
 	cert    string
 	key     string
 	keys    string
+	words   bool
 	verbose bool
 }
 
@@ -55,6 +56,7 @@ func (w *world) serveCommand() *cobra.Command {
 		{name: "tls-cert", value: filled(&o.cert, "name a file"), usage: "certificate chain in `FILE`, PEM"},
 		{name: "tls-key", value: filled(&o.key, "name a file"), usage: "its private key in `FILE`, PEM"},
 		{name: "keys", value: filled(&o.keys, "name a file"), usage: "who may read: a `FILE` with a key a line, which is sent as Authorization: Bearer KEY, or as the password where a browser asks"},
+		{name: "full-text", value: truth(&o.words), noArg: "true", usage: "search pages by their words too (default off: who can search all words of a platform can find people)"},
 	}}, optionGroup{"Output", []option{{name: "verbose", short: "v", value: truth(&o.verbose), noArg: "true", usage: "print each request"}}})
 	return cmd
 }
@@ -69,7 +71,7 @@ func (w *world) show(ctx context.Context, o serving, dirs []string) (err error) 
 		level = slog.LevelInfo
 	}
 	log := slog.New(slog.NewTextHandler(w.stderr, &slog.HandlerOptions{Level: level}))
-	books, err := w.books(ctx, log, dirs)
+	books, err := w.books(ctx, log, dirs, o.words)
 	defer func() {
 		for _, b := range books {
 			err = errors.Join(err, b.Close())
@@ -95,7 +97,7 @@ func (w *world) show(ctx context.Context, o serving, dirs []string) (err error) 
 }
 
 // books opens archives. Two of one name get numbers.
-func (w *world) books(ctx context.Context, log *slog.Logger, dirs []string) (books []*library.Book, err error) {
+func (w *world) books(ctx context.Context, log *slog.Logger, dirs []string, words bool) (books []*library.Book, err error) {
 	lib := library.Library{OpenStore: w.OpenStore, Logger: log}
 	names := map[string]int{}
 	for _, dir := range dirs {
@@ -107,6 +109,11 @@ func (w *world) books(ctx context.Context, log *slog.Logger, dirs []string) (boo
 			b.Name = fmt.Sprintf("%s-%d", b.Name, names[b.Name])
 		}
 		books = append(books, b)
+		if words {
+			if err := b.OpenWords(ctx, w.reading()); err != nil {
+				return books, err
+			}
+		}
 	}
 	return books, nil
 }

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"salvor"
 	"salvor/cmd/salvor/internal/archive"
@@ -24,6 +25,7 @@ import (
 	"salvor/storage"
 	"salvor/storage/file"
 	"salvor/warc/access"
+	"salvor/warc/access/fulltext"
 	"salvor/warc/cdx/index"
 )
 
@@ -36,11 +38,56 @@ type Library struct {
 // Book is an open archive. Close ends it.
 type Book struct {
 	*access.Collection
-	Dir string
+	Dir   string
+	words *fulltext.Index // nil: it was not opened
 }
 
 // Close ends it.
-func (b *Book) Close() error { return b.Index.Close() }
+func (b *Book) Close() error {
+	if b.words != nil {
+		return errors.Join(b.words.Close(), b.Index.Close())
+	}
+	return b.Index.Close()
+}
+
+// OpenWords lets pages be found by their words too, from what is there now on.
+func (b *Book) OpenWords(ctx context.Context, progress func(segment string, pages int)) error {
+	x, err := b.FullText(ctx, progress)
+	if err != nil {
+		return err
+	}
+	b.words, b.Words = x, x
+	return nil
+}
+
+// wordsEvery is how soon what was stored is found by its words.
+const wordsEvery = 5 * time.Second
+
+// Follow brings the indexes up to the archive until ctx ends.
+func (b *Book) Follow(ctx context.Context) {
+	if b.words != nil {
+		done := make(chan struct{})
+		defer func() { <-done }()
+		go func() {
+			defer close(done)
+			b.followWords(ctx)
+		}()
+	}
+	b.Collection.Follow(ctx)
+}
+
+func (b *Book) followWords(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wordsEvery):
+		}
+		if err := b.words.Update(ctx, b.Collection, func(string, int) {}); err != nil && ctx.Err() == nil && b.Logger != nil {
+			b.Logger.Warn("the full-text index is behind", "archive", b.Name, "error", err)
+		}
+	}
+}
 
 // Open opens an archive and brings its index up to what is there. An index that is in
 // use by another process is made anew in memory.
@@ -122,6 +169,27 @@ func nameOf(dir string) string {
 
 // isURL tells an object store from a directory.
 func isURL(dir string) bool { return strings.HasPrefix(dir, "s3://") }
+
+// FullText is the full-text index of an archive, brought up to what is there. It lies
+// beside the index of captures.
+func (b *Book) FullText(ctx context.Context, progress func(segment string, pages int)) (*fulltext.Index, error) {
+	path := filepath.Join(filepath.Dir(IndexDir(b.Dir)), "text.db")
+	if _, err := os.Stat(filepath.Dir(path)); err != nil || isURL(b.Dir) {
+		dir, err := cached(b.Dir)
+		if err != nil {
+			return nil, salvor.Errorf(salvor.Invalid, "there is no place for the full-text index: %w", err)
+		}
+		path = dir + ".text.db"
+	}
+	x, err := fulltext.Open(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	if err := x.Update(ctx, b.Collection, progress); err != nil {
+		return nil, errors.Join(err, x.Close())
+	}
+	return x, nil
+}
 
 // IndexDir is where the index of an archive lies.
 func IndexDir(dir string) string { return archive.At(dir).State("index") }
