@@ -23,6 +23,7 @@ import (
 	"salvor/cmd/salvor/internal/archive"
 	"salvor/cmd/salvor/internal/job"
 	"salvor/storage"
+	"salvor/storage/durable"
 	"salvor/storage/file"
 	"salvor/warc/access"
 	"salvor/warc/access/fulltext"
@@ -38,8 +39,9 @@ type Library struct {
 // Book is an open archive. Close ends it.
 type Book struct {
 	*access.Collection
-	Dir   string
-	words *fulltext.Index // nil: it was not opened
+	Dir    string
+	Opened access.Change   // what the index had to learn
+	words  *fulltext.Index // nil: it was not opened
 }
 
 // Close ends it.
@@ -101,10 +103,43 @@ func (l *Library) Open(ctx context.Context, dir string) (*Book, error) {
 		return nil, err
 	}
 	b := &Book{Dir: dir, Collection: &access.Collection{Name: nameOf(dir), Index: x, Store: store, Logger: l.Logger}}
-	if _, err := b.Update(ctx); err != nil {
+	if b.Opened, err = b.Update(ctx); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
 	return b, nil
+}
+
+// Forget deletes the indexes of an archive. Conflict while another process uses them.
+func Forget(dir string) error {
+	for _, path := range indexPaths(dir) {
+		x, err := index.Open(path)
+		if salvor.ClassOf(err) == salvor.Conflict && err != nil {
+			return err
+		}
+		if err == nil {
+			err = x.Close()
+		}
+		_ = err // one that cannot be opened is deleted all the more
+		for _, p := range []string{path, path + ".text.db", filepath.Join(filepath.Dir(path), "text.db")} {
+			for _, end := range []string{"", "-wal", "-shm"} {
+				if err := os.RemoveAll(p + end); err != nil {
+					return durable.Error(err, "delete", p)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// indexPaths are the places where an index of an archive may lie.
+func indexPaths(dir string) (out []string) {
+	if _, err := os.Stat(IndexDir(dir)); err == nil && !isURL(dir) {
+		out = append(out, IndexDir(dir))
+	}
+	if path, err := cached(dir); err == nil {
+		out = append(out, path)
+	}
+	return out
 }
 
 // Store is where the files of an archive lie.
