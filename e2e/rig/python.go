@@ -175,6 +175,16 @@ func (c *Checkers) ReplayRemote(dir, coll string) (*Wayback, error) {
 	return c.wayback(dir)
 }
 
+// ReplayFile lets pywb serve a CDXJ file as it is; the WARC files that it names are
+// not there.
+func (c *Checkers) ReplayFile(dir, cdxj string) (*Wayback, error) {
+	config := fmt.Sprintf("collections:\n  rescue:\n    index_paths: %s\n    archive_paths: %s\n", cdxj, dir)
+	if err := os.WriteFile(filepath.Join(dir, "config.yaml"), []byte(config), 0o644); err != nil {
+		return nil, err
+	}
+	return c.wayback(dir)
+}
+
 // wayback serves what is in a directory.
 func (c *Checkers) wayback(dir string) (*Wayback, error) {
 	addr, err := FreePort("127.0.0.1")
