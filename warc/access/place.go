@@ -15,9 +15,13 @@ import (
 // joined with others, in a part of a larger one.
 type places struct {
 	mu     sync.Mutex
+	own    map[string]place // segments that are objects of their own, as they were found
 	joined map[string]place
 	asked  time.Time
 }
+
+// mostPlaces bounds how many are remembered.
+const mostPlaces = 100_000
 
 type place struct {
 	key         string
@@ -41,9 +45,12 @@ func (c *Collection) place(ctx context.Context, name string) (place, error) {
 	if err := segmentName(name); err != nil {
 		return place{}, err
 	}
+	if p, ok := c.places.known(name); ok {
+		return p, nil
+	}
 	info, err := c.Store.Stat(ctx, warc.Key(name))
 	if err == nil {
-		return place{key: warc.Key(name), bytes: info.Size}, nil
+		return c.places.found(name, place{key: warc.Key(name), bytes: info.Size}), nil
 	}
 	if salvor.ClassOf(err) != salvor.NotFound {
 		return place{}, err
@@ -63,6 +70,30 @@ func (c *Collection) place(ctx context.Context, name string) (place, error) {
 	}
 	return place{}, salvor.Errorf(salvor.NotFound, "the WARC file %s is not in the store", name).
 		WithHint("restore it from a copy; salvor verify lists what is missing")
+}
+
+func (p *places) known(name string) (place, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	x, ok := p.own[name]
+	return x, ok
+}
+
+func (p *places) found(name string, at place) place {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.own == nil || len(p.own) >= mostPlaces {
+		p.own = map[string]place{}
+	}
+	p.own[name] = at
+	return at
+}
+
+// lost forgets where a segment was: it was joined with others, perhaps.
+func (p *places) lost(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.own, name)
 }
 
 // readJoins reads what was joined. c.places.mu is held.
@@ -87,6 +118,16 @@ func (c *Collection) readJoins(ctx context.Context) error {
 // OpenSegment opens n bytes of a segment from an offset; a negative n means to its
 // end. It says how long the segment is.
 func (c *Collection) OpenSegment(ctx context.Context, name string, off, n int64) (io.ReadCloser, int64, error) {
+	for again := false; ; again = true {
+		r, size, err := c.openAt(ctx, name, off, n)
+		if err == nil || again || salvor.ClassOf(err) != salvor.NotFound {
+			return r, size, err
+		}
+		c.places.lost(name)
+	}
+}
+
+func (c *Collection) openAt(ctx context.Context, name string, off, n int64) (io.ReadCloser, int64, error) {
 	p, err := c.place(ctx, name)
 	if err != nil {
 		return nil, 0, err

@@ -16,6 +16,7 @@ import (
 type Query struct {
 	URL      string
 	Match    Match // "" is exact, or what a star in URL says
+	Same     bool  // the URL as it is, not all that have its key
 	From, To time.Time
 	Filters  []Filter
 	Collapse []Collapse
@@ -188,11 +189,15 @@ type sieve struct {
 	q        *Query
 	from, to []byte // timestamps
 	skip     int
-	last     []string // of each collapse
+	last     []string          // of each collapse
+	same     func(string) bool // nil: any URL
 }
 
 func newSieve(q *Query) *sieve {
 	g := &sieve{q: q, skip: q.Offset, last: make([]string, len(q.Collapse))}
+	if q.Same {
+		g.same = sameURL(q.URL)
+	}
 	if !q.From.IsZero() {
 		g.from = []byte(q.From.UTC().Format(stamp))
 	}
@@ -205,6 +210,9 @@ func newSieve(q *Query) *sieve {
 func (g *sieve) keeps(x *Found) bool {
 	at := x.Entry.Timestamp()
 	if g.from != nil && bytes.Compare(at, g.from) < 0 || g.to != nil && bytes.Compare(at, g.to) > 0 {
+		return false
+	}
+	if g.same != nil && !g.same(x.f.get("url")) {
 		return false
 	}
 	for i := range g.q.Filters {

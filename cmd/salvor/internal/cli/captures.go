@@ -102,12 +102,17 @@ func (w *world) captures(cmd *cobra.Command, o finding, url string) (err error) 
 	defer func() { err = closed(err, b) }()
 	out := bufio.NewWriterSize(w.stdout, 64<<10)
 	n, tell := 0, o.teller(out)
-	_, err = b.Find(cmd.Context(), q, func(x *access.Found) bool {
-		n++
-		return tell(x) == nil
-	})
-	if err != nil {
-		return err
+	// An address as it is comes first; another writing of it only where there is none.
+	for q.Same = q.Match == access.MatchExact; ; q.Same = false {
+		if _, err = b.Find(cmd.Context(), q, func(x *access.Found) bool {
+			n++
+			return tell(x) == nil
+		}); err != nil {
+			return err
+		}
+		if n > 0 || !q.Same {
+			break
+		}
 	}
 	if n == 0 {
 		return salvor.Errorf(salvor.NotFound, "nothing of %s was captured in %s", url, o.dir).

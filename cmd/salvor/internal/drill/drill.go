@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"salvor"
+	"salvor/api"
 	"salvor/cmd/salvor/internal/drill/platform"
 	"salvor/storage/durable"
 )
@@ -150,9 +151,13 @@ func (d *drill) run(ctx context.Context, connections int) (res Result, err error
 	return d.result(took)
 }
 
-// begin seeds what is known from the beginning, and starts the clock with the
-// first request: how soon a worker hears of a new crawl is not what is drilled.
+// begin waits for the workers, seeds what is known from the beginning, and starts the
+// clock with the first request: how soon a worker hears of a new crawl is not what is
+// drilled.
 func (d *drill) begin(ctx context.Context, r *rescue) error {
+	if err := d.manned(ctx, r); err != nil {
+		return err
+	}
 	if _, err := r.hear(ctx, 0); err != nil {
 		return err
 	}
@@ -167,6 +172,39 @@ func (d *drill) begin(ctx context.Context, r *rescue) error {
 	}
 	d.set.Begin(time.Now())
 	return nil
+}
+
+// manned returns when all workers are at work on the crawl.
+func (d *drill) manned(ctx context.Context, r *rescue) error {
+	for end := time.Now().Add(startWithin); ; {
+		st, err := d.c.Status(ctx)
+		if err == nil && working(st, r.crawl.ID) >= d.o.Workers {
+			return nil
+		}
+		if time.Now().After(end) {
+			return salvor.Errorf(salvor.Internal, "not all workers are at work on the crawl: %w", errors.Join(err, d.c.failed(), errors.New(d.c.nodes[0].lastWords())))
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(mannedEvery):
+		}
+	}
+}
+
+// mannedEvery is how often the workers are looked at before the clock starts.
+const mannedEvery = 200 * time.Millisecond
+
+// working is how many workers say that they work on a crawl.
+func working(st api.Status, id salvor.CrawlID) (n int) {
+	for _, node := range st.Nodes {
+		for _, k := range node.Work {
+			if k.Crawl == id && k.State != "ended" {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 func stopped(ctx context.Context) error {
