@@ -19,6 +19,7 @@ import (
 //	GET /COLL/timemap/link|json|cdxj/URL      its TimeMap
 //	GET /COLL/warc/FILE                       a WARC file, or a range of it
 //	GET /COLL/record/urn:uuid:...             a record by its id
+//	GET /COLL/wasapi/v1/webdata               the WARC files, for partners (WASAPI)
 //	GET /COLL/                                a page to search
 //
 // Paths are pywb's, so that what knows those knows these.
@@ -114,6 +115,8 @@ func (v *visit) serve(rest string) error {
 		return v.cdx(query, pywb)
 	case "cdx/search/cdx":
 		return v.cdx(query, wayback)
+	case "wasapi/v1/webdata":
+		return v.wasapi(query)
 	case "style.css":
 		return v.style()
 	}

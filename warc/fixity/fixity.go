@@ -8,12 +8,10 @@
 package fixity
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -22,6 +20,7 @@ import (
 	"salvor/storage"
 	"salvor/warc"
 	"salvor/warc/cdx"
+	"salvor/warc/manifest"
 )
 
 // Kind says what a finding is about.
@@ -71,10 +70,10 @@ func (s *Summary) Sound() bool {
 func Check(ctx context.Context, store storage.Store, tell func(Finding), progress func(Summary)) (Summary, error) {
 	c := checking{ctx: ctx, store: store, tell: tell, sum: Summary{Findings: map[Kind]int64{}, ByType: map[string]int64{}}, seen: map[string]bool{}}
 	var err error
-	if c.manifest, err = readManifests(ctx, store); err != nil {
+	if c.listed, err = manifest.Read(ctx, store); err != nil {
 		return c.sum, err
 	}
-	c.sum.Listed = int64(len(c.manifest))
+	c.sum.Listed = int64(len(c.listed))
 	for info, err := range store.List(ctx, "warc/", "") {
 		if err != nil {
 			return c.sum, err
@@ -88,12 +87,12 @@ func Check(ctx context.Context, store storage.Store, tell func(Finding), progres
 }
 
 type checking struct {
-	ctx      context.Context
-	store    storage.Store
-	tell     func(Finding)
-	sum      Summary
-	manifest map[string][32]byte
-	seen     map[string]bool
+	ctx    context.Context
+	store  storage.Store
+	tell   func(Finding)
+	sum    Summary
+	listed map[string][32]byte // by the manifests
+	seen   map[string]bool
 }
 
 func (c *checking) find(f Finding) {
@@ -161,9 +160,9 @@ func (c *checking) read(key string, n int64, sum [32]byte) {
 	c.seen[key] = true
 	c.sum.Objects++
 	c.sum.Bytes += n
-	want, ok := c.manifest[key]
+	want, ok := c.listed[key]
 	switch {
-	case !ok && len(c.manifest) > 0:
+	case !ok && len(c.listed) > 0:
 		c.find(Finding{Kind: Unknown, Key: key, Text: "no manifest has it: it was stored after the last run ended, or it is not from there"})
 	case ok && want != sum:
 		c.find(Finding{Kind: Changed, Key: key, Text: "its SHA-256 is " + hex.EncodeToString(sum[:]) + ", the manifest has " + hex.EncodeToString(want[:])})
@@ -233,7 +232,7 @@ func (c *checking) plain(key string) error {
 
 // others reads what the manifest has beside WARC files.
 func (c *checking) others(progress func(Summary)) error {
-	for _, key := range slices.Sorted(maps.Keys(c.manifest)) {
+	for _, key := range slices.Sorted(maps.Keys(c.listed)) {
 		if c.seen[key] {
 			continue
 		}
@@ -247,47 +246,4 @@ func (c *checking) others(progress func(Summary)) error {
 		progress(c.sum)
 	}
 	return nil
-}
-
-// readManifests reads what the archive says of its files: the manifest in its
-// directory, or all of those in a Store, of which a newer one holds more.
-func readManifests(ctx context.Context, store storage.Store) (map[string][32]byte, error) {
-	out := map[string][32]byte{}
-	keys := []string{"manifest-sha256.txt"}
-	for info, err := range store.List(ctx, "manifests/", "") {
-		if err != nil {
-			return nil, err
-		}
-		keys = append(keys, info.Key)
-	}
-	for _, key := range keys {
-		r, _, err := store.Get(ctx, key)
-		if salvor.ClassOf(err) == salvor.NotFound {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		err = readManifest(r, key, out)
-		if err = errors.Join(err, r.Close()); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
-// readManifest reads lines as sha256sum writes them.
-func readManifest(r io.Reader, key string, out map[string][32]byte) error {
-	sc := bufio.NewScanner(r)
-	n := 0
-	for sc.Scan() {
-		n++
-		sum, name, ok := strings.Cut(sc.Text(), "  ")
-		b, err := hex.DecodeString(sum)
-		if !ok || err != nil || len(b) != 32 || name == "" {
-			return salvor.Errorf(salvor.Invalid, "%s: line %d is not as sha256sum writes it: %.80q", key, n, sc.Text())
-		}
-		out[name] = [32]byte(b)
-	}
-	return sc.Err()
 }
