@@ -51,6 +51,7 @@ type Summary struct {
 	Digests  int64            `json:"digests"` // of records, compared
 	Lines    int64            `json:"lines"`   // of indexes, compared
 	Listed   int64            `json:"listed"`  // objects that a manifest has
+	Entered  int64            `json:"entered"` // in the log of custody, under a checkpoint
 	Findings map[Kind]int64   `json:"findings"`
 	ByType   map[string]int64 `json:"records_by_type"`
 }
@@ -65,10 +66,23 @@ func (s *Summary) Sound() bool {
 	return true
 }
 
-// Check reads an archive and gives each finding to tell; progress hears of each object
-// when it is read.
-func Check(ctx context.Context, store storage.Store, tell func(Finding), progress func(Summary)) (Summary, error) {
-	c := checking{ctx: ctx, store: store, tell: tell, sum: Summary{Findings: map[Kind]int64{}, ByType: map[string]int64{}}, seen: map[string]bool{}}
+// Hooks hear of what is found. All but Tell may be nil.
+type Hooks struct {
+	Tell     func(Finding)
+	Progress func(Summary)                  // after each object
+	Read     func(key string, sum [32]byte) // the SHA-256 of each object
+}
+
+// Check reads an archive.
+func Check(ctx context.Context, store storage.Store, h Hooks) (Summary, error) {
+	if h.Progress == nil {
+		h.Progress = func(Summary) {}
+	}
+	if h.Read == nil {
+		h.Read = func(string, [32]byte) {}
+	}
+	progress := h.Progress
+	c := checking{ctx: ctx, store: store, tell: h.Tell, digest: h.Read, sum: Summary{Findings: map[Kind]int64{}, ByType: map[string]int64{}}, seen: map[string]bool{}}
 	var err error
 	if c.listed, err = manifest.Read(ctx, store); err != nil {
 		return c.sum, err
@@ -90,6 +104,7 @@ type checking struct {
 	ctx    context.Context
 	store  storage.Store
 	tell   func(Finding)
+	digest func(key string, sum [32]byte)
 	sum    Summary
 	listed map[string][32]byte // by the manifests
 	seen   map[string]bool
@@ -158,6 +173,7 @@ func (c *checking) beyond(l cdx.Line) (url string, ok bool, err error) {
 // read notes that an object was read to its end.
 func (c *checking) read(key string, n int64, sum [32]byte) {
 	c.seen[key] = true
+	c.digest(key, sum)
 	c.sum.Objects++
 	c.sum.Bytes += n
 	want, ok := c.listed[key]

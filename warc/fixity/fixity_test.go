@@ -56,9 +56,9 @@ func check(t *testing.T, files map[string][]byte) (fixity.Summary, []string) {
 		}
 	}
 	var found []string
-	s, err := fixity.Check(t.Context(), store, func(f fixity.Finding) {
+	s, err := fixity.Check(t.Context(), store, fixity.Hooks{Tell: func(f fixity.Finding) {
 		found = append(found, fmt.Sprintf("%s %s@%d", f.Kind, strings.TrimPrefix(f.Key, "warc/test-20261124010203456-00001-n"), f.Offset))
-	}, func(fixity.Summary) {})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

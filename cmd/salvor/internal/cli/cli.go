@@ -114,7 +114,7 @@ what it could not.`,
 	root.SetHelpFunc(help)
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(w.serverCommand(), w.clusterCommand(), w.joinCommand(), w.configCommand())
-	root.AddCommand(w.saveCommand(), w.scopeCommand(), w.storeCommand(), w.compactCommand(), w.serveCommand(), w.capturesCommand(), w.getCommand(), w.verifyCommand(), w.exportCommand(), w.searchCommand(), w.indexCommand(), w.drillCommand(), w.versionCommand())
+	root.AddCommand(w.saveCommand(), w.scopeCommand(), w.storeCommand(), w.compactCommand(), w.serveCommand(), w.capturesCommand(), w.getCommand(), w.verifyCommand(), w.exportCommand(), w.searchCommand(), w.indexCommand(), w.custodyCommand(), w.drillCommand(), w.versionCommand())
 	root.AddCommand(w.crawlCommand(), w.statusCommand(), w.planCommand(), w.siteCommand(), w.hostCommand(), w.nodeCommand(), w.keyCommand(), w.auditCommand())
 	return root
 }

@@ -29,6 +29,7 @@ const verifyExamples = `  # an archive, all of it
 
 func (w *world) verifyCommand() *cobra.Command {
 	var asJSON, quiet bool
+	var key string
 	cmd := &cobra.Command{
 		Use: "verify [flags] DIR|FILE...", Short: "Read archives again, and tell what is not as it was",
 		Long: "Verify reads every byte: that each file has the SHA-256 of the manifest, that each\nrecord is whole and has the digests that it names, that each line of an index leads to\nits record, and that nothing is missing. It needs the archive alone, no server and no\nnetwork but that of the bucket.",
@@ -39,9 +40,13 @@ func (w *world) verifyCommand() *cobra.Command {
 			return nil
 		},
 		Example: verifyExamples, Annotations: map[string]string{"exit": "  0  all is as it was\n  1  something is damaged, changed or missing\n  2  a mistake on the command line"},
-		RunE: func(cmd *cobra.Command, args []string) error { return w.verify(cmd.Context(), args, asJSON, quiet) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return w.verify(cmd.Context(), args, key, asJSON, quiet)
+		},
 	}
-	declare(cmd, optionGroup{"Output", []option{
+	declare(cmd, optionGroup{"What to verify", []option{
+		{name: "key", value: filled(&key, "give the key that salvor custody seal printed"), usage: "the log of custody must be signed by `KEY` (default by the key that lies beside it)"},
+	}}, optionGroup{"Output", []option{
 		{name: "json", value: truth(&asJSON), noArg: "true", usage: "print a JSON object for each finding, and one at the end (docs/json.md)"},
 		{name: "quiet", short: "q", value: truth(&quiet), noArg: "true", usage: "print findings only"},
 	}})
@@ -57,13 +62,13 @@ type verified struct {
 	Summary fixity.Summary `json:"summary"`
 }
 
-func (w *world) verify(ctx context.Context, names []string, asJSON, quiet bool) error {
+func (w *world) verify(ctx context.Context, names []string, key string, asJSON, quiet bool) error {
 	bad := 0
 	for _, name := range names {
 		v := verified{Archive: name, At: w.Now().UTC()}
 		began := time.Now()
 		var err error
-		v.Summary, err = w.verifyOne(ctx, name, asJSON, quiet)
+		v.Summary, err = w.verifyOne(ctx, name, key, asJSON, quiet)
 		if err != nil {
 			return err
 		}
@@ -95,6 +100,9 @@ func (w *world) tellVerified(v verified, asJSON, quiet bool) error {
 		state = "NOT SOUND"
 	}
 	text := fmt.Sprintf("%s: %s; %s, %s, %s, %s compared", v.Archive, state, progress.Counted(s.Objects, "file"), progress.Bytes(s.Bytes), progress.Counted(s.Records, "record"), progress.Counted(s.Digests, "digest"))
+	if s.Entered > 0 {
+		text += fmt.Sprintf("; the log of custody has %s, signed", entriesText(s.Entered))
+	}
 	if s.Listed == 0 {
 		text += "; no manifest: whether files are missing cannot be told"
 	}
@@ -103,7 +111,7 @@ func (w *world) tellVerified(v verified, asJSON, quiet bool) error {
 }
 
 // verifyOne reads an archive, or a WARC file.
-func (w *world) verifyOne(ctx context.Context, name string, asJSON, quiet bool) (fixity.Summary, error) {
+func (w *world) verifyOne(ctx context.Context, name, key string, asJSON, quiet bool) (fixity.Summary, error) {
 	enc := json.NewEncoder(w.stdout)
 	var failed error
 	tell := func(f fixity.Finding) {
@@ -129,7 +137,13 @@ func (w *world) verifyOne(ctx context.Context, name string, asJSON, quiet bool) 
 	if err != nil {
 		return fixity.Summary{}, err
 	}
-	s, err := fixity.Check(ctx, store, tell, w.verifying(quiet || asJSON))
+	read := map[string][32]byte{}
+	s, err := fixity.Check(ctx, store, fixity.Hooks{Tell: tell, Progress: w.verifying(quiet || asJSON), Read: func(key string, sum [32]byte) { read[key] = sum }})
+	if err != nil {
+		return s, err
+	}
+	entered, err := fixity.Custody(ctx, store, key, read, func(f fixity.Finding) { s.Findings[f.Kind]++; tell(f) })
+	s.Entered = entered
 	return s, errors.Join(err, failed)
 }
 

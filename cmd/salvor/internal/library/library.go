@@ -102,7 +102,7 @@ func (l *Library) Open(ctx context.Context, dir string) (*Book, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Book{Dir: dir, Collection: &access.Collection{Name: nameOf(dir), Index: x, Store: store, Logger: l.Logger}}
+	b := &Book{Dir: dir, Collection: &access.Collection{Name: NameOf(dir), Index: x, Store: store, Logger: l.Logger}}
 	if b.Opened, err = b.Update(ctx); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
@@ -184,8 +184,8 @@ func storeOf(dir string) (string, error) {
 	return s.Store, err
 }
 
-// nameOf is the name of an archive's collection, as it stands in addresses.
-func nameOf(dir string) string {
+// NameOf is the name of an archive's collection, as it stands in addresses.
+func NameOf(dir string) string {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		abs = dir
