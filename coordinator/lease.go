@@ -186,7 +186,8 @@ const (
 	leaseTime = time.Minute
 	// leastItems spares a very slow host a grant for every page.
 	leastItems = 8
-	// leastShared is the same where several sessions share the end of a queue.
+	// leastShared is the same where several sessions share the end of a queue, or where
+	// leases are short because a host ends soon.
 	leastShared = 2
 )
 
@@ -195,7 +196,11 @@ const (
 func slice(pace salvor.Pace, lasts time.Duration, most int, queued int64, sharers int) int {
 	n := uint64(most)
 	if pace < salvor.Unlimited {
-		n = max(uint64(pace)*uint64(lasts/time.Millisecond)/1e6, leastItems)
+		least := uint64(leastItems)
+		if lasts < leaseTime { // what is found meanwhile may be worth more
+			least = leastShared
+		}
+		n = max(uint64(pace)*uint64(lasts/time.Millisecond)/1e6, least)
 	}
 	if sharers > 1 {
 		n = min(n, max(uint64(queued)/uint64(2*sharers), leastShared))

@@ -50,7 +50,7 @@ func (w *Worker) keep(ctx, drain context.Context) error {
 
 // extendEvery is for how long the last extend is good.
 func (w *Worker) extendEvery() time.Duration {
-	if w.sched.gaveUp() {
+	if w.sched.gaveUp() || w.sched.brief() {
 		return gaveUpFor
 	}
 	return salvor.ExtendEvery

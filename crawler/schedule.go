@@ -272,6 +272,27 @@ func (s *schedule) spent() bool {
 	return dry
 }
 
+// mostBrief bounds the leases of a session that is extended more often: an extend
+// lists them all.
+const mostBrief = 64
+
+// brief says whether some lease has a pace that its items use up before the next
+// extend is due: others who wait for that pace would wait for nothing.
+func (s *schedule) brief() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.leases) > mostBrief {
+		return false
+	}
+	for _, l := range s.leases {
+		left := l.total - l.started
+		if left > 0 && l.pace > 0 && l.pace < salvor.Unlimited && time.Duration(left)*l.pace.Interval() < salvor.ExtendEvery {
+			return true
+		}
+	}
+	return false
+}
+
 // gaveUp says whether some lease got less at the last extend: others have it as soon
 // as the coordinator knows that this session knows, which the next extend says.
 func (s *schedule) gaveUp() bool {
