@@ -18,6 +18,7 @@ import (
 const (
 	maxRecordHeader = 1 << 20
 	maxFields       = 10000
+	maxFolds        = 1000 // lines that go on with the one before
 )
 
 // Field is one named field of a record's header.
@@ -57,6 +58,7 @@ type Reader struct {
 
 	compressed, inMember bool
 	crowded              bool // the member held more than one record
+	folds                int  // continued lines of the header
 	start                int64
 	cur                  *Record
 	left                 *blockReader
@@ -216,6 +218,7 @@ func (r *Reader) header() (*Record, error) {
 	if len(line) < 5 || !strings.EqualFold(line[:5], "WARC/") {
 		return nil, r.damage(rec.Offset, "no WARC record: it begins with %.40q", line)
 	}
+	r.folds = 0
 	for len(rec.Fields) < maxFields {
 		line, err := r.line(&budget)
 		if err != nil {
@@ -231,6 +234,12 @@ func (r *Reader) header() (*Record, error) {
 
 func (r *Reader) field(rec *Record, line string) {
 	if line[0] == ' ' || line[0] == '\t' {
+		if r.folds++; r.folds > maxFolds {
+			if r.folds == maxFolds+1 {
+				r.report(rec.Offset, rec.ID(), fmt.Sprintf("header has more than %d continued lines", maxFolds))
+			}
+			return
+		}
 		if n := len(rec.Fields); n > 0 {
 			f := &rec.Fields[n-1]
 			f.Value = strings.TrimSpace(f.Value + " " + strings.TrimSpace(line))

@@ -75,9 +75,10 @@ func (c *Collection) Captures(ctx context.Context, url string, f func(Capture) b
 // is none. Those that were answered with an error count only where there is no
 // other within a day of it.
 func (c *Collection) Closest(ctx context.Context, url string, at time.Time) (best Capture, ok bool, err error) {
-	far := func(x Capture) time.Duration {
-		d := x.Time.Sub(at).Abs()
-		if len(x.Status) > 0 && x.Status[0] >= '4' {
+	exact := at.UTC().Format(stamp)
+	far := func(x Capture) int64 { // seconds: a Duration is too short for the years 0001 and 9999
+		d := x.Time.Unix() - at.Unix()
+		if d = max(d, -d); len(x.Status) > 0 && x.Status[0] >= '4' && x.Timestamp != exact {
 			d += errorHandicap
 		}
 		return d
@@ -93,4 +94,4 @@ func (c *Collection) Closest(ctx context.Context, url string, at time.Time) (bes
 
 // errorHandicap is how much further away a capture seems that was answered with an
 // error: who looks for a page wants the page.
-const errorHandicap = 24 * time.Hour
+const errorHandicap = 24 * 60 * 60

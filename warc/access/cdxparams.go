@@ -14,6 +14,8 @@ const (
 	// pageBlocks is a page's size where none is given.
 	pageBlocks = 5
 	mostPage   = 1000
+	// mostNumber bounds numbers that are asked for.
+	mostNumber = 1 << 30
 )
 
 // parseQuery reads the parameters of a CDX query. Unknown ones are passed over, as
@@ -58,7 +60,7 @@ func (r *reader) number(name string, least int) int {
 		return 0
 	}
 	n, err := strconv.Atoi(s)
-	if err != nil || n < least {
+	if err != nil || n < least || n > mostNumber {
 		r.fail(salvor.Errorf(salvor.Invalid, "%s is %.40q, which is no such number", name, s))
 	}
 	return n
@@ -67,7 +69,7 @@ func (r *reader) number(name string, least int) int {
 // time reads a timestamp; an end lasts as long as its shortest part.
 func (r *reader) time(name string, end bool) time.Time {
 	s := r.v.Get(name)
-	if s == "" {
+	if len(s) < 4 { // fewer digits than a year bound nothing, as in pywb
 		return time.Time{}
 	}
 	t, err := ParseTime(s)
@@ -126,9 +128,6 @@ func (r *reader) filters(q *Query, d dialect) {
 
 func (r *reader) collapse(q *Query) {
 	list := append(r.v["collapse"], r.v["collapseToFirst"]...)
-	if t := r.v.Get("collapseTime"); t != "" {
-		list = append(list, "timestamp:"+t)
-	}
 	if len(list) > mostFilters {
 		r.fail(salvor.Errorf(salvor.Invalid, "the query collapses %d times, at most %d are taken", len(list), mostFilters))
 		return

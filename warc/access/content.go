@@ -51,8 +51,12 @@ func get(fields []warc.Field, name string) string {
 	return ""
 }
 
-// mostHead bounds the head of an answer that is read.
-const mostHead = 1 << 20
+const (
+	// mostHead bounds the head of an answer that is read, and mostFolds how many of its
+	// lines go on with the one before.
+	mostHead  = 1 << 20
+	mostFolds = 1000
+)
 
 // Open reads a capture. The payload of a revisit is that of the record it refers to.
 func (c *Collection) Open(ctx context.Context, x Capture) (*Content, error) {
@@ -60,7 +64,7 @@ func (c *Collection) Open(ctx context.Context, x Capture) (*Content, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !x.IsRevisit() {
+	if !x.IsRevisit() && !strings.EqualFold(get(out.Record, "WARC-Type"), "revisit") {
 		return out, nil
 	}
 	if err := c.resolve(ctx, out); err != nil {
@@ -72,6 +76,9 @@ func (c *Collection) Open(ctx context.Context, x Capture) (*Content, error) {
 // open reads a record.
 func (c *Collection) open(ctx context.Context, x Capture) (*Content, error) {
 	r, _, err := c.OpenSegment(ctx, x.Filename, x.Offset, cmpLength(x.Length))
+	if err != nil && salvor.ClassOf(err) == salvor.Invalid {
+		return nil, damaged(x, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -110,42 +117,63 @@ func (c *Content) head(rec *warc.Record) error {
 		return nil
 	}
 	c.HTTP = true
-	n, err := c.statusLine(br)
-	for err == nil && n < mostHead {
+	budget, folds := mostHead, 0
+	err := c.statusLine(br, &budget)
+	for err == nil {
 		var line string
-		if line, err = br.ReadString('\n'); err != nil {
+		if line, err = headLine(br, &budget); err != nil {
 			break
 		}
-		n += len(line)
-		line = strings.TrimRight(line, "\r\n")
 		if line == "" {
-			c.Size = rec.Length - int64(n)
+			c.Size = rec.Length - int64(mostHead-budget)
 			c.unchunk(br)
 			return nil
 		}
-		c.field(line)
+		if line[0] == ' ' || line[0] == '\t' {
+			folds++
+		}
+		if folds <= mostFolds {
+			c.field(line)
+		}
 	}
 	if err == io.EOF { // a head without a body, as revisits have it
 		c.Body, c.Size = strings.NewReader(""), 0
 		return nil
 	}
-	if err == nil {
-		err = salvor.Errorf(salvor.Invalid, "the answer's head is longer than %d bytes", mostHead)
-	}
 	return err
 }
 
-func (c *Content) statusLine(br *bufio.Reader) (n int, err error) {
-	line, err := br.ReadSlice('\n')
-	if err != nil && err != io.EOF {
-		return 0, err
+// headLine reads a line within what is left of a head.
+func headLine(br *bufio.Reader, budget *int) (string, error) {
+	var long []byte
+	for {
+		part, err := br.ReadSlice('\n')
+		if *budget -= len(part); *budget < 0 {
+			return "", salvor.Errorf(salvor.Invalid, "the answer's head is longer than %d bytes", mostHead)
+		}
+		if err == nil && long == nil {
+			return strings.TrimRight(string(part), "\r\n"), nil
+		}
+		if long = append(long, part...); err == nil {
+			return strings.TrimRight(string(long), "\r\n"), nil
+		}
+		if err != bufio.ErrBufferFull {
+			return string(long), err
+		}
 	}
-	_, rest, _ := strings.Cut(string(line), " ")
+}
+
+func (c *Content) statusLine(br *bufio.Reader, budget *int) error {
+	line, err := headLine(br, budget)
+	if err != nil && err != io.EOF {
+		return err
+	}
+	_, rest, _ := strings.Cut(line, " ")
 	code, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
 	if c.Status, err = strconv.Atoi(code); err != nil || c.Status < 100 || c.Status > 999 {
-		return 0, salvor.Errorf(salvor.Invalid, "%.60q is no status line", line)
+		return salvor.Errorf(salvor.Invalid, "%.60q is no status line", line)
 	}
-	return len(line), nil
+	return nil
 }
 
 func (c *Content) field(line string) {
@@ -226,7 +254,7 @@ func (c *Collection) original(ctx context.Context, url, date, digest string) (be
 	score := 0
 	err = c.Index.Scan(ctx, exactSpan(cdx.SURT(url)), func(e *index.Entry) bool {
 		x, good := capture(e)
-		if !good || x.IsRevisit() {
+		if !good || x.IsRevisit() || digest != "" && x.Digest != "" && x.Digest != digest {
 			return true
 		}
 		n := 0

@@ -17,10 +17,16 @@ import (
 // Decoded is the body without its content codings.
 func (c *Content) Decoded() (io.Reader, error) { return decoded(c.Body, c.Get("Content-Encoding")) }
 
+// mostCodings bounds how many codings are undone: each costs memory and time.
+const mostCodings = 4
+
 // decoded is a body without its content codings (RFC 9110, 8.4). What names a coding
 // and does not have it comes as it is. Invalid for a coding that is not known.
 func decoded(body io.Reader, codings string) (io.Reader, error) {
-	list := strings.Split(codings, ",")
+	list := strings.SplitN(codings, ",", mostCodings+1)
+	if len(list) > mostCodings {
+		return nil, salvor.Errorf(salvor.Invalid, "the body has more than %d content codings", mostCodings)
+	}
 	for i := len(list) - 1; i >= 0; i-- {
 		var err error
 		if body, err = decodedOnce(body, strings.ToLower(strings.TrimSpace(list[i]))); err != nil {

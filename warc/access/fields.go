@@ -2,7 +2,9 @@ package access
 
 import (
 	"encoding/json"
+	"errors"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 
@@ -94,14 +96,14 @@ func (f *Filter) keeps(x *fields) bool {
 func ParseFilter(s string) (Filter, error) { return filterPywb(s) }
 
 // filterPywb reads pywb's form: [!][=|~]FIELD:TEXT, which is contained, the same, or
-// an expression for the whole value.
+// an expression that the value begins with.
 func filterPywb(s string) (Filter, error) {
 	rest, not := strings.CutPrefix(s, "!")
 	kind := byte(0)
 	if rest != "" && (rest[0] == '=' || rest[0] == '~') {
 		kind, rest = rest[0], rest[1:]
 	}
-	return filterOf(s, rest, not, kind)
+	return filterOf(s, rest, not, kind, "")
 }
 
 // filterWayback reads the Wayback Machine's, and OutbackCDX': [!]FIELD:EXPRESSION.
@@ -109,12 +111,33 @@ func filterPywb(s string) (Filter, error) {
 func filterWayback(s string) (Filter, error) {
 	rest, not := strings.CutPrefix(s, "!")
 	if r, ok := strings.CutPrefix(rest, "="); ok {
-		return filterOf(s, r, not, '=')
+		return filterOf(s, r, not, '=', "")
 	}
-	return filterOf(s, strings.TrimPrefix(rest, "~"), not, '~')
+	return filterOf(s, strings.TrimPrefix(rest, "~"), not, '~', "$")
 }
 
-func filterOf(whole, rest string, not bool, kind byte) (f Filter, err error) {
+const mostInstructions = 2000
+
+// expression compiles one. RE2 takes time in proportion to the value and to the
+// expression, so that is bounded too.
+func expression(text, end string) (*regexp.Regexp, error) {
+	text = "^(?:" + text + ")" + end
+	tree, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
+		return nil, err
+	}
+	prog, err := syntax.Compile(tree.Simplify())
+	if err != nil {
+		return nil, err
+	}
+	if len(prog.Inst) > mostInstructions {
+		return nil, errors.New("it is too large")
+	}
+	return regexp.Compile(text)
+}
+
+// filterOf makes a filter; end closes an expression: "$" where it is for the whole value.
+func filterOf(whole, rest string, not bool, kind byte, end string) (f Filter, err error) {
 	name, text, ok := strings.Cut(rest, ":")
 	if !ok {
 		return f, salvor.Errorf(salvor.Invalid, "the filter %.80q names no field", whole).WithHint("write FIELD:TEXT, mime:image say")
@@ -127,12 +150,8 @@ func filterOf(whole, rest string, not bool, kind byte) (f Filter, err error) {
 	case '=':
 		f.Is = text
 	case '~':
-		if len(text) > 1000 {
-			return f, salvor.Errorf(salvor.Invalid, "the filter's expression is longer than 1000 bytes")
-		}
-		// RE2 takes time in proportion to the value, whatever the expression.
-		if f.Like, err = regexp.Compile("^(?:" + text + ")$"); err != nil {
-			return f, salvor.Errorf(salvor.Invalid, "the filter %.80q has no regular expression: %w", whole, err)
+		if f.Like, err = expression(text, end); err != nil {
+			return f, salvor.Errorf(salvor.Invalid, "the filter %.80q has no regular expression to be used: %w", whole, err)
 		}
 	default:
 		f.Has = text

@@ -67,7 +67,7 @@ func (c *Collection) update(ctx context.Context, told map[string]bool) (ch Chang
 			continue
 		}
 		here[name] = true
-		if err := c.add(ctx, name, &ch); err != nil {
+		if err := c.add(ctx, name, info.Size, &ch); err != nil {
 			if salvor.ClassOf(err) != salvor.Invalid {
 				return ch, err
 			}
@@ -80,9 +80,18 @@ func (c *Collection) update(ctx context.Context, told map[string]bool) (ch Chang
 	return ch, c.drop(ctx, here, &ch)
 }
 
-func (c *Collection) add(ctx context.Context, name string, ch *Change) (err error) {
-	if has, err := c.Index.Has(name); has || err != nil {
+// add adds a segment, anew where its CDXJ has another size than it had: somebody was
+// still copying it.
+func (c *Collection) add(ctx context.Context, name string, size int64, ch *Change) (err error) {
+	had, has, err := c.Index.Has(name)
+	if err != nil || has && had == size {
 		return err
+	}
+	if has {
+		if err := c.Index.Remove(ctx, name); err != nil {
+			return err
+		}
+		c.places.lost(name)
 	}
 	r, _, err := c.Store.Get(ctx, warc.CDXJKey(name))
 	if err != nil {

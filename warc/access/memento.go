@@ -15,11 +15,11 @@ import (
 // URI-G the TimeGate, URI-T the TimeMap.
 
 func (v *visit) uriM(x Capture) string {
-	return v.base + x.Time.UTC().Format(stamp) + "/" + x.URL
+	return v.base + x.Time.UTC().Format(stamp) + "/" + percented(x.URL)
 }
-func (v *visit) uriG(url string) string { return v.base + "timegate/" + url }
+func (v *visit) uriG(url string) string { return v.base + "timegate/" + percented(url) }
 func (v *visit) uriT(form, url string) string {
-	return v.base + "timemap/" + form + "/" + url
+	return v.base + "timemap/" + form + "/" + percented(url)
 }
 
 // timegate leads to the capture nearest to Accept-Datetime, or to the newest (RFC
@@ -37,7 +37,7 @@ func (v *visit) timegate(rest string) error {
 			return salvor.Errorf(salvor.Invalid, "Accept-Datetime is %.60q", s).WithHint("write it as HTTP dates are: Thu, 26 Nov 2026 12:00:00 GMT")
 		}
 	}
-	x, ok, err := v.c.Closest(v.ctx(), url, at)
+	x, ok, err := v.closest(url, at)
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (v *visit) timegate(rest string) error {
 		return notCaptured(url)
 	}
 	h.Set("Location", v.uriM(x))
-	h.Set("Access-Control-Allow-Origin", "*")
+	v.cors()
 	v.w.WriteHeader(http.StatusFound)
 	return nil
 }
@@ -107,7 +107,7 @@ func (v *visit) timemap(rest string) error {
 	if len(all) > mostMementos {
 		return salvor.Errorf(salvor.Exhausted, "there are more than %d captures of %.300s", mostMementos, uri).WithHint("ask the CDX server, with from and to: cdx?url=...")
 	}
-	v.w.Header().Set("Access-Control-Allow-Origin", "*")
+	v.cors()
 	if form == "json" {
 		return v.timemapJSON(uri, all)
 	}

@@ -120,7 +120,8 @@ func (c *Collection) readJoins(ctx context.Context) error {
 func (c *Collection) OpenSegment(ctx context.Context, name string, off, n int64) (io.ReadCloser, int64, error) {
 	for again := false; ; again = true {
 		r, size, err := c.openAt(ctx, name, off, n)
-		if err == nil || again || salvor.ClassOf(err) != salvor.NotFound {
+		// It may have been joined, or have become longer: it is looked for once more.
+		if class := salvor.ClassOf(err); err == nil || again || class != salvor.NotFound && class != salvor.Invalid {
 			return r, size, err
 		}
 		c.places.lost(name)

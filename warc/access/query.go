@@ -38,6 +38,9 @@ const (
 	// mostLooked bounds the lines that one request looks at: whoever wants more goes on
 	// where it ended.
 	mostLooked = 20_000_000
+	// mostTime bounds how long one request looks, which is seen every lookedCheck lines.
+	mostTime    = 30 * time.Second
+	lookedCheck = 128
 	// mostSorted bounds the captures of a query that wants another order than the
 	// index has: they are held in memory.
 	mostSorted = 100_000
@@ -79,9 +82,13 @@ func (c *Collection) Find(ctx context.Context, q *Query, f func(*Found) bool) (A
 // find walks the index in the order of the answer.
 func (c *Collection) find(ctx context.Context, q *Query, s index.Span, f func(*Found) bool) (a Answer, err error) {
 	g := newSieve(q)
-	looked, page := 0, q.PageBlocks*blockLines
+	looked, page, began := 0, q.PageBlocks*blockLines, time.Now()
 	err = c.Index.Scan(ctx, s, func(e *index.Entry) bool {
 		if looked++; looked > cmp.Or(q.Most, mostLooked) || q.Limit > 0 && a.Lines == q.Limit {
+			a.Resume = resumeKey(e)
+			return false
+		}
+		if looked%lookedCheck == 0 && (time.Since(began) > mostTime || ctx.Err() != nil) {
 			a.Resume = resumeKey(e)
 			return false
 		}
@@ -116,6 +123,9 @@ func (c *Collection) findSorted(ctx context.Context, q *Query, s index.Span, f f
 		place, object []byte
 		far           time.Duration
 	}
+	if q.Offset > mostSorted || q.Limit > mostSorted || q.Limit < -mostSorted {
+		return a, salvor.Errorf(salvor.Invalid, "a query in this order takes a limit and an offset up to %d", mostSorted).WithHint("ask in the order of the index, and go on with its resumeKey")
+	}
 	all := *q
 	all.Limit, all.Offset, all.Reverse = 0, 0, q.Limit < 0
 	most := cmp.Or(q.Limit, mostSorted)
@@ -127,7 +137,7 @@ func (c *Collection) findSorted(ctx context.Context, q *Query, s index.Span, f f
 	var list []kept
 	s.Reverse = all.Reverse
 	full := false
-	_, err = c.find(ctx, &all, s, func(x *Found) bool {
+	inner, err := c.find(ctx, &all, s, func(x *Found) bool {
 		k := kept{place: x.Entry.Place(), object: bytes.Clone(x.Entry.Object)}
 		if near {
 			at, err := ParseTime(string(x.Entry.Timestamp()))
@@ -145,6 +155,9 @@ func (c *Collection) findSorted(ctx context.Context, q *Query, s index.Span, f f
 	})
 	if err != nil {
 		return a, err
+	}
+	if inner.Resume != "" {
+		return a, salvor.Errorf(salvor.Exhausted, "too many captures would have to be looked at to sort them").WithHint("give from and to, or ask for less")
 	}
 	if full {
 		return a, salvor.Errorf(salvor.Invalid, "the query finds more than %d captures, too many to sort", mostSorted).WithHint("give a limit")

@@ -26,6 +26,19 @@ func (c *Collection) ByRecord(_ context.Context, id string) (Capture, error) {
 		WithHint("only responses, revisits and resources are listed by their id, and only in indexes that have it: salvor made before version 0.2 had none")
 }
 
+// bears refuses a record that has another id than its index says.
+func (c *Collection) bears(ctx context.Context, x Capture, id string) error {
+	content, err := c.open(ctx, x)
+	if err != nil {
+		return err
+	}
+	defer content.Close()
+	if got := strings.Trim(get(content.Record, "WARC-Record-ID"), "<>"); !strings.EqualFold(strings.TrimPrefix(got, "urn:uuid:"), strings.TrimPrefix(id, "urn:uuid:")) {
+		return salvor.Errorf(salvor.NotFound, "the record that the index has for %.80s is another, %.80s", id, got).WithHint("the index of %s is wrong: salvor verify says where", x.Filename)
+	}
+	return nil
+}
+
 // PWID is a capture's persistent web identifier (draft-pwid-urn-specification): the
 // archive that keeps it, when it was captured, how much is meant, and the address.
 func PWID(archive string, x Capture) string {
@@ -48,6 +61,9 @@ func (v *visit) record(rest string) error {
 		v.w.WriteHeader(http.StatusFound)
 		return nil
 	}
+	if err := v.c.bears(v.ctx(), x, id); err != nil {
+		return err
+	}
 	r, _, err := v.c.OpenSegment(v.ctx(), x.Filename, x.Offset, cmpLength(x.Length))
 	if err != nil {
 		return err
@@ -56,7 +72,7 @@ func (v *visit) record(rest string) error {
 	h := v.w.Header()
 	h.Set("Content-Type", "application/warc")
 	h.Set("Content-Disposition", `attachment; filename="`+strings.TrimPrefix(x.ID, "urn:uuid:")+`.warc.gz"`)
-	h.Set("Access-Control-Allow-Origin", "*")
+	v.cors()
 	h.Set("Link", links{}.memento(v.uriM(x), "memento", x.Time).add(v.base+"warc/"+x.Filename, "collection", "application/warc").String())
 	if x.Length > 0 {
 		h.Set("Content-Length", strconv.FormatInt(x.Length, 10))

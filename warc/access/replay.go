@@ -1,7 +1,7 @@
 package access
 
 import (
-	"errors"
+	"bytes"
 	"io"
 	"net/http"
 	"net/url"
@@ -13,7 +13,8 @@ import (
 )
 
 // replay answers a capture as it was answered. What is asked for at a time when there
-// was none leads to the nearest.
+// was none leads to the nearest, and another writing of an address to the one that was
+// captured.
 func (v *visit) replay(at, mod, rest string) error {
 	uri, err := target(rest)
 	if err != nil {
@@ -23,85 +24,103 @@ func (v *visit) replay(at, mod, rest string) error {
 	if err != nil {
 		return err
 	}
-	x, ok, err := v.c.Closest(v.ctx(), uri, when)
+	x, ok, err := v.closest(uri, when)
 	if err != nil {
 		return err
 	}
 	if !ok {
 		return notCaptured(uri)
 	}
-	if exact := x.Time.UTC().Format(stamp); exact != at && len(at) != 17 {
-		v.w.Header().Set("Location", v.base+exact+mod+"/"+x.URL)
-		v.w.Header().Set("Access-Control-Allow-Origin", "*")
+	if exact := x.Time.UTC().Format(stamp); exact != at || !sameURL(uri)(x.URL) && !sameURL(unpercented(uri))(x.URL) {
+		v.w.Header().Set("Location", v.base+exact+mod+"/"+percented(x.URL))
+		v.cors()
 		v.w.WriteHeader(http.StatusFound)
 		return nil
 	}
 	return v.show(x, mod)
 }
 
-// show answers with a capture.
+// closest is Collection.Closest of a URL as it stands in a path, where a % that
+// escapes nothing is written %25.
+func (v *visit) closest(uri string, at time.Time) (Capture, bool, error) {
+	x, ok, err := v.c.Closest(v.ctx(), uri, at)
+	if raw := unpercented(uri); err == nil && !ok && raw != uri {
+		return v.c.Closest(v.ctx(), raw, at)
+	}
+	return x, ok, err
+}
+
+// cors lets pages of another origin read the answer, where the operator named one.
+func (v *visit) cors() {
+	if v.s.Origin != "" {
+		v.w.Header().Set("Access-Control-Allow-Origin", v.s.Origin)
+		v.w.Header().Set("Access-Control-Expose-Headers", "*")
+	}
+}
+
+// show answers with a capture. One that cannot be read to its end breaks off: half an
+// answer must not look whole.
 func (v *visit) show(x Capture, mod string) error {
 	c, err := v.c.Open(v.ctx(), x)
 	if err != nil {
 		return err
 	}
-	body, size, coded, err := v.coding(c)
-	if err != nil {
-		return errors.Join(err, c.Close())
-	}
+	defer c.Close()
+	body, size, coded := v.coding(c)
 	h := v.w.Header()
 	v.oldHead(h, c, mod)
 	v.mementoHead(h, x)
 	if coded {
-		h.Set("Content-Encoding", c.Get("Content-Encoding"))
+		h.Set("Content-Encoding", oneLine(c.Get("Content-Encoding")))
 	}
 	h.Add("Vary", "Accept-Encoding")
-	err = v.send(c.Status, body, size)
-	return errors.Join(ignore(err), ignore(c.Close()))
+	return v.send(c, body, size)
 }
 
 // coding is the body as the client takes it: with its content coding, or without.
-func (v *visit) coding(c *Content) (body io.Reader, size int64, coded bool, err error) {
+func (v *visit) coding(c *Content) (body io.Reader, size int64, coded bool) {
 	enc := c.Get("Content-Encoding")
 	if enc == "" || strings.EqualFold(enc, "identity") {
-		return c.Body, c.Size, false, nil
+		return c.Body, c.Size, false
 	}
 	if v.r.Header.Get("Range") == "" && acceptsCoding(v.r, enc) {
-		return c.Body, c.Size, true, nil
+		return c.Body, c.Size, true
 	}
-	body, err = decoded(c.Body, enc)
+	body, err := decoded(c.Body, enc)
 	if err != nil { // what cannot be undone is given as it is
-		return c.Body, c.Size, true, nil
+		return c.Body, c.Size, true
 	}
-	return body, -1, false, nil
+	return body, -1, false
 }
 
-// pastOnly are fields that would be about this answer, not about the one that was
-// recorded: how it came, who may use it, what a browser remembers of it.
-var pastOnly = map[string]bool{
-	"connection": true, "keep-alive": true, "proxy-authenticate": true, "te": true, "trailer": true, "transfer-encoding": true, "upgrade": true,
-	"content-length": true, "content-encoding": true, "set-cookie": true, "set-cookie2": true, "clear-site-data": true, "strict-transport-security": true,
-	"public-key-pins": true, "public-key-pins-report-only": true, "content-security-policy": true, "content-security-policy-report-only": true,
-	"report-to": true, "nel": true, "reporting-endpoints": true, "alt-svc": true, "link": true, "refresh": true, "x-frame-options": true, "date": true,
-	"server-timing": true, "location": true, "content-location": true, "service-worker-allowed": true, "access-control-allow-origin": true,
-	"cross-origin-opener-policy": true, "cross-origin-embedder-policy": true, "cross-origin-resource-policy": true, "vary": true, "www-authenticate": true,
-	"accept-ranges": true, "content-range": true, "memento-datetime": true, "x-content-type-options": true, "referrer-policy": true, "x-resume-key": true,
-}
+// repeated are the fields of the old answer that say what its body is. All others could
+// act on this answer, on a proxy or on a browser: they are called X-Archive-Orig-..., as
+// the Wayback Machine and pywb call them.
+var repeated = map[string]bool{"content-type": true, "content-language": true, "content-disposition": true, "last-modified": true}
 
-// oldHead repeats the head that was recorded. What would act on this answer is called
-// X-Archive-Orig-..., as the Wayback Machine and pywb do.
+// oldHead repeats the head that was recorded.
 func (v *visit) oldHead(h http.Header, c *Content, mod string) {
 	for _, f := range c.Head {
-		name := strings.ToLower(f.Name)
+		name, value := strings.ToLower(f.Name), oneLine(f.Value)
 		switch {
 		case name == "location":
-			v.oldLocation(h, c.Capture, f.Value, mod)
-		case pastOnly[name]:
-			h.Add("X-Archive-Orig-"+f.Name, f.Value)
+			v.oldLocation(h, c.Capture, value, mod)
+		case repeated[name] && h.Get(name) == "":
+			h.Set(f.Name, value)
 		default:
-			h.Add(f.Name, f.Value)
+			h.Add("X-Archive-Orig-"+f.Name, value)
 		}
 	}
+}
+
+// oneLine is a value without control characters.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\t' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, s)
 }
 
 // oldLocation leads to the capture of where the answer led to.
@@ -115,7 +134,7 @@ func (v *visit) oldLocation(h http.Header, x Capture, to, mod string) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
 		return
 	}
-	h.Set("Location", v.base+x.Time.UTC().Format(stamp)+mod+"/"+u.String())
+	h.Set("Location", v.base+x.Time.UTC().Format(stamp)+mod+"/"+percented(u.String()))
 }
 
 // mementoHead says what the answer is (RFC 7089, 2.1), and keeps it from acting as a
@@ -125,27 +144,49 @@ func (v *visit) mementoHead(h http.Header, x Capture) {
 	h.Set("Link", links{}.add(x.URL, "original", "").add(v.uriG(x.URL), "timegate", "").add(v.uriT("link", x.URL), "timemap", linkFormat).
 		memento(v.uriM(x), "memento", x.Time).String())
 	h.Set("Content-Security-Policy", "sandbox; default-src 'self' data: 'unsafe-inline'; form-action 'none'; base-uri 'none'")
-	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Access-Control-Expose-Headers", "*")
+	v.cors()
 	if h.Get("Content-Type") == "" {
 		h.Set("Content-Type", "application/octet-stream")
 	}
 }
 
-// mostRanged bounds what is held of a body whose length is not known, to answer a
-// range of it.
-const mostRanged = 32 << 20
+const (
+	// mostRanged bounds what is held of a body whose length is not known, to answer a
+	// range of it, and rangedAtOnce how many are.
+	mostRanged   = 8 << 20
+	rangedAtOnce = 4
+)
 
-// send writes a body, or the range of it that was asked for.
-func (v *visit) send(status int, body io.Reader, size int64) error {
-	h := v.w.Header()
+var ranged = make(chan struct{}, rangedAtOnce)
+
+// measured is a body whose length is known then, if it is no larger than mostRanged.
+func (v *visit) measured(body io.Reader) (io.Reader, int64, func()) {
+	select {
+	case ranged <- struct{}{}:
+	case <-v.ctx().Done():
+		return body, -1, func() {}
+	}
+	done := func() { <-ranged }
+	var b bytes.Buffer
+	n, err := io.CopyN(&b, body, mostRanged+1)
+	if err == io.EOF {
+		return &b, n, done
+	}
+	return io.MultiReader(&b, body), -1, done
+}
+
+// send writes a body, or the range of it that was asked for. An error is of a body that
+// ends before anything was sent; later ones break the answer off.
+func (v *visit) send(c *Content, body io.Reader, size int64) error {
+	h, status := v.w.Header(), c.Status
 	spec := v.r.Header.Get("Range")
+	if v.r.Header.Get("If-Range") != "" {
+		spec = "" // of what it names nothing is known
+	}
 	if spec != "" && status == http.StatusOK && size < 0 {
-		b, err := io.ReadAll(io.LimitReader(body, mostRanged+1))
-		if err == nil && len(b) <= mostRanged {
-			size = int64(len(b))
-		}
-		body = io.MultiReader(strings.NewReader(string(b)), body)
+		var done func()
+		body, size, done = v.measured(body)
+		defer done()
 	}
 	if size >= 0 && status == http.StatusOK {
 		h.Set("Accept-Ranges", "bytes")
@@ -157,11 +198,13 @@ func (v *visit) send(status int, body io.Reader, size int64) error {
 		}
 		if from >= 0 {
 			if _, err := io.CopyN(io.Discard, body, from); err != nil {
-				return err
+				return salvor.Errorf(salvor.Internal, "the capture of %.300s ends before byte %d: %w", c.Capture.URL, from, err)
 			}
 			h.Set("Content-Range", "bytes "+strconv.FormatInt(from, 10)+"-"+strconv.FormatInt(from+n-1, 10)+"/"+strconv.FormatInt(size, 10))
 			status, size, body = http.StatusPartialContent, n, io.LimitReader(body, n)
 		}
+	} else if status == http.StatusPartialContent { // recorded so
+		h.Set("Content-Range", oneLine(c.Get("Content-Range")))
 	}
 	if size >= 0 {
 		h.Set("Content-Length", strconv.FormatInt(size, 10))
@@ -174,40 +217,38 @@ func (v *visit) send(status int, body io.Reader, size int64) error {
 }
 
 // parseRange reads a Range of one part (RFC 9110, 14.1.2); from is below 0 where the
-// whole is meant: no range, several, or one that is no range.
+// whole is meant: no range, several, or one that is no range. Its error is a range that
+// the body has nothing of.
 func parseRange(spec string, size int64) (from, n int64, err error) {
 	set, ok := strings.CutPrefix(strings.ReplaceAll(spec, " ", ""), "bytes=")
 	a, b, dash := strings.Cut(set, "-")
-	if !ok || !dash || strings.Contains(set, ",") {
+	if !ok || !dash || a == "" && b == "" || strings.Trim(a+b, "0123456789") != "" {
 		return -1, 0, nil
 	}
+	none := salvor.Errorf(salvor.Invalid, "range %.40q", spec)
 	if a == "" {
-		n, bad := strconv.ParseInt(b, 10, 64)
-		if bad != nil {
-			return -1, 0, nil
+		if n = min(number(b), size); n == 0 {
+			return 0, 0, none
 		}
-		if n == 0 || size == 0 {
-			return 0, 0, salvor.Errorf(salvor.Invalid, "range %q", spec)
-		}
-		n = min(n, size)
 		return size - n, n, nil
 	}
-	from, bad := strconv.ParseInt(a, 10, 64)
-	if bad != nil {
-		return -1, 0, nil
-	}
-	last := size - 1
+	from, last := number(a), size-1
 	if b != "" {
-		to, bad := strconv.ParseInt(b, 10, 64)
-		if bad != nil || to < from {
+		if number(b) < from {
 			return -1, 0, nil
 		}
-		last = min(last, to)
+		last = min(last, number(b))
 	}
 	if from >= size {
-		return 0, 0, salvor.Errorf(salvor.Invalid, "range %q", spec)
+		return 0, 0, none
 	}
 	return from, last - from + 1, nil
+}
+
+// number reads digits; what is too large for an int64 is the largest.
+func number(digits string) int64 {
+	n, _ := strconv.ParseInt(digits, 10, 64) // of digits only, so that an error is a range error
+	return n
 }
 
 // file answers a WARC file, or a range of it.
@@ -216,6 +257,7 @@ func (v *visit) file(name string) error {
 	if err != nil {
 		return salvor.Errorf(salvor.NotFound, "there is no WARC file %.80q", name)
 	}
+	v.c.places.lost(name) // its size is told: it is looked at anew
 	p, err := v.c.place(v.ctx(), name)
 	if err != nil {
 		return err
@@ -223,8 +265,7 @@ func (v *visit) file(name string) error {
 	from, n, err := parseRange(v.r.Header.Get("Range"), p.bytes)
 	h := v.w.Header()
 	h.Set("Accept-Ranges", "bytes")
-	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Access-Control-Expose-Headers", "Content-Range, Content-Length, Accept-Ranges")
+	v.cors()
 	if err != nil {
 		h.Set("Content-Range", "bytes */"+strconv.FormatInt(p.bytes, 10))
 		v.w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
@@ -255,6 +296,8 @@ func (v *visit) copyOut(r io.Reader) error {
 	if v.r.Method == http.MethodHead {
 		return nil
 	}
-	_, err := io.Copy(v.w, r)
-	return ignore(err)
+	if _, err := io.Copy(v.w, r); err != nil {
+		panic(http.ErrAbortHandler) // whoever reads must see that it is not whole
+	}
+	return nil
 }

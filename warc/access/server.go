@@ -28,6 +28,9 @@ type Server struct {
 	Collections func() []*Collection // that there are now
 	// May says whether somebody may see a collection; nil lets everybody.
 	May func(r *http.Request, c *Collection) error
+	// Origin is whose pages may read answers from a browser, https://viewer.example say;
+	// "" nobody's: else any page that a person looks at could read the archive.
+	Origin string
 }
 
 // Of is a fixed list of collections.
@@ -47,14 +50,26 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
+	if r.Method == http.MethodOptions {
+		w.Header().Set("Allow", "GET, HEAD, OPTIONS")
+		if s.Origin != "" {
+			w.Header().Set("Access-Control-Allow-Origin", s.Origin)
+			w.Header().Set("Access-Control-Allow-Headers", "Accept-Datetime, Range, Authorization")
+		}
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
+		w.Header().Set("Allow", "GET, HEAD, OPTIONS")
 		w.WriteHeader(http.StatusMethodNotAllowed)
 		return nil
 	}
 	path := strings.TrimPrefix(strings.TrimPrefix(r.RequestURI, s.Prefix), "/")
 	name, rest, slash := strings.Cut(path, "/")
-	if bare, _, _ := strings.Cut(name, "?"); bare == "" {
+	if i := strings.IndexAny(path, "/?"); i >= 0 && path[i] == '?' { // OutbackCDX' form
+		name, rest, slash = path[:i], "cdx"+path[i:], true
+	}
+	if name == "" {
 		return s.front(w, r)
 	}
 	c, err := s.collection(r, name)
@@ -168,7 +183,7 @@ func target(rest string) (string, error) {
 			rest = scheme + "/" + r
 		}
 	}
-	if !strings.Contains(rest, "://") {
+	if !strings.Contains(rest, "://") && !strings.HasPrefix(rest, "urn:") && !strings.HasPrefix(rest, "dns:") {
 		rest = "http://" + rest
 	}
 	return rest, nil

@@ -12,7 +12,7 @@ import (
 // sameURL says of another URL whether it names the same thing: all but scheme,
 // default port, fragment and an empty path must be the same.
 func sameURL(url string) func(string) bool {
-	if !strings.Contains(url, "://") {
+	if !strings.Contains(url, "://") && !strings.HasPrefix(url, "urn:") && !strings.HasPrefix(url, "dns:") {
 		url = "http://" + url
 	}
 	if u, err := whatwg.Parse(url); err == nil {
@@ -20,6 +20,44 @@ func sameURL(url string) func(string) bool {
 	}
 	want := bare(url)
 	return func(other string) bool { return bare(other) == want }
+}
+
+// Same says whether two URLs name the same thing.
+func Same(a, b string) bool { return sameURL(a)(b) }
+
+// percented escapes each % that escapes nothing: no HTTP server takes those in a path.
+func percented(url string) string {
+	if !strings.Contains(url, "%") {
+		return url
+	}
+	var b strings.Builder
+	for i := range len(url) {
+		b.WriteByte(url[i])
+		if url[i] == '%' && !(i+2 < len(url) && isHex(url[i+1]) && isHex(url[i+2])) {
+			b.WriteString("25")
+		}
+	}
+	return b.String()
+}
+
+func isHex(c byte) bool { return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'f' }
+
+// unpercented undoes percented.
+func unpercented(url string) string {
+	var b strings.Builder
+	for rest := url; ; {
+		i := strings.Index(rest, "%25")
+		if i < 0 {
+			b.WriteString(rest)
+			return b.String()
+		}
+		b.WriteString(rest[:i+1])
+		next := rest[i+3:]
+		if len(next) >= 2 && isHex(next[0]) && isHex(next[1]) { // it escapes something: it was %25 before
+			b.WriteString("25")
+		}
+		rest = next
+	}
 }
 
 // bare is a URL without what does not tell two things apart.

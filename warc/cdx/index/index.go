@@ -12,6 +12,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"io"
 	"iter"
@@ -23,13 +24,14 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"salvor"
+	"salvor/warc/cdx"
 )
 
 // Keys, by their first byte:
 //
 //	l SURT ' ' TIMESTAMP ' ' segment(4) number(4)   the JSON object of a line
 //	r record id(16)                                 the rest of its line's key
-//	s NAME                                          segment(4) lines(8)
+//	s NAME                                          segment(4) lines(8) bytes of its CDXJ(8)
 //	n                                               the next segment number(4)
 const (
 	keyLine    = 'l'
@@ -108,13 +110,14 @@ func open(dir string, on vfs.FS) (*Index, error) {
 // Close ends it.
 func (x *Index) Close() error { return failed(x.db.Close()) }
 
-// Add takes the lines of a segment, from its CDXJ. It is done when Add returns;
-// false says that the segment was there already. Invalid if a line is none; then
-// nothing of the segment is in the index.
+// Add takes the lines of a segment, from its CDXJ. It is done when Add returns; false
+// says that the segment was there already. Invalid if a line is none, or the last has no
+// end; then nothing of the segment is in the index. Keys are made anew from the URLs:
+// other tools have other rules for them.
 func (x *Index) Add(ctx context.Context, segment string, cdxj io.Reader) (added bool, lines int64, err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if has, err := x.Has(segment); has || err != nil {
+	if _, has, err := x.Has(segment); has || err != nil {
 		return false, 0, err
 	}
 	a := adding{x: x, number: x.next, batch: x.db.NewBatch()}
@@ -125,10 +128,12 @@ func (x *Index) Add(ctx context.Context, segment string, cdxj io.Reader) (added 
 		return false, 0, failed(err)
 	}
 	x.next++
-	if err := eachLine(ctx, cdxj, a.line); err != nil {
+	size, err := eachLine(ctx, cdxj, a.line)
+	if err != nil {
 		return false, 0, err
 	}
 	row := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(nil, a.number), uint64(a.lines))
+	row = binary.BigEndian.AppendUint64(row, uint64(size))
 	if err := a.batch.Set(append([]byte{keySegment}, segment...), row, nil); err != nil {
 		return false, 0, failed(err)
 	}
@@ -149,7 +154,8 @@ type adding struct {
 }
 
 func (a *adding) line(prefix, object []byte) error {
-	a.key = append(append(append(a.key[:0], keyLine), prefix...), ' ')
+	stamp := prefix[bytes.IndexByte(prefix, ' ')+1:]
+	a.key = append(append(append(append(append(a.key[:0], keyLine), keyOf(prefix, object)...), ' '), stamp...), ' ')
 	a.key = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(a.key, a.number), a.lines)
 	a.lines++
 	if err := a.batch.Set(a.key, object, nil); err != nil {
@@ -170,16 +176,13 @@ func (a *adding) line(prefix, object []byte) error {
 	return nil
 }
 
-// Has says whether a segment is in the index.
-func (x *Index) Has(segment string) (bool, error) {
-	_, closer, err := x.db.Get(append([]byte{keySegment}, segment...))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return false, nil
+// Has says whether a segment is in the index, and of how many bytes its CDXJ was.
+func (x *Index) Has(segment string) (size int64, ok bool, err error) {
+	row, ok, err := x.get(append([]byte{keySegment}, segment...))
+	if len(row) == 20 {
+		size = int64(binary.BigEndian.Uint64(row[12:]))
 	}
-	if err != nil {
-		return false, failed(err)
-	}
-	return true, failed(closer.Close())
+	return size, ok, err
 }
 
 // Remove drops a segment: a larger one has its captures now, or they may not be
@@ -270,10 +273,11 @@ func (x *Index) each(ctx context.Context, from, to []byte, f func(key, v []byte)
 	return errors.Join(err, failed(it.Error()), failed(it.Close()))
 }
 
-// eachLine gives key and timestamp, and the object, of each line of a CDXJ.
-func eachLine(ctx context.Context, r io.Reader, f func(prefix, object []byte) error) error {
-	n := 0
-	return readLines(r, func(line []byte) error {
+// eachLine gives key and timestamp, and the object, of each line of a CDXJ. It returns
+// how many bytes it read.
+func eachLine(ctx context.Context, r io.Reader, f func(prefix, object []byte) error) (int64, error) {
+	n, in := 0, &watched{r: r}
+	err := readLines(in, func(line []byte) error {
 		if n++; n%4096 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -290,6 +294,55 @@ func eachLine(ctx context.Context, r io.Reader, f func(prefix, object []byte) er
 		}
 		return f(line[:i+1+j], line[i+j+2:])
 	})
+	if err == nil && in.n > 0 && in.last != '\n' {
+		err = salvor.Errorf(salvor.Invalid, "the CDXJ ends within line %d", n)
+	}
+	return in.n, err
+}
+
+// watched knows how much was read, and the last byte of it.
+type watched struct {
+	r    io.Reader
+	n    int64
+	last byte
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.r.Read(p)
+	if w.n += int64(n); n > 0 {
+		w.last = p[n-1]
+	}
+	return n, err
+}
+
+var urlField = []byte(`"url": "`)
+
+// keyOf is the key of a line by our rule.
+func keyOf(prefix, object []byte) []byte {
+	key := prefix[:bytes.IndexByte(prefix, ' ')]
+	url, ok := plainURL(object)
+	if !ok {
+		var o struct{ URL string }
+		if json.Unmarshal(object, &o) != nil || o.URL == "" {
+			return key
+		}
+		url = o.URL
+	}
+	return []byte(cdx.SURT(url))
+}
+
+// plainURL finds the URL in a line of ours; false where it is escaped.
+func plainURL(object []byte) (string, bool) {
+	i := bytes.Index(object, urlField)
+	if i < 0 {
+		return "", false
+	}
+	rest := object[i+len(urlField):]
+	end := bytes.IndexByte(rest, '"')
+	if end < 0 || bytes.IndexByte(rest[:end], '\\') >= 0 {
+		return "", false
+	}
+	return string(rest[:end]), true
 }
 
 type quiet struct{}

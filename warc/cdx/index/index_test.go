@@ -60,8 +60,8 @@ func TestOrder(t *testing.T) {
 		var lines []cdx.Line
 		for range rng.IntN(300) {
 			n := rng.IntN(60)
-			key := []string{"com,a)/", "com,a)/b", "com,a,b)/", "com,a-b)/", "com,a)/?x"}[rng.IntN(5)]
-			l := line(fmt.Sprintf("%s%d", key, n), fmt.Sprintf("202611240102%02d", rng.IntN(60)), "http://a.com/", "s", int64(len(all)+len(lines)))
+			url := fmt.Sprintf("%s%d", []string{"http://a.com/", "http://a.com/b", "http://b.a.com/", "http://a-b.com/", "http://a.com/?x"}[rng.IntN(5)], n)
+			l := line(cdx.SURT(url), fmt.Sprintf("202611240102%02d", rng.IntN(60)), url, "s", int64(len(all)+len(lines)))
 			lines = append(lines, l)
 			all = append(all, strings.TrimSuffix(string(l.Append(nil)), "\n"))
 		}
@@ -126,7 +126,7 @@ func TestWholeOrNot(t *testing.T) {
 		if got := scan(t, x, index.Span{}); len(got) != 1 {
 			t.Errorf("%d lines, one was added whole", len(got))
 		}
-		if has, err := x.Has("three"); has || err != nil {
+		if _, has, err := x.Has("three"); has || err != nil {
 			t.Error("the one that was cut off:", has, err)
 		}
 		if err := x.Close(); err != nil {
@@ -146,6 +146,27 @@ func TestWholeOrNot(t *testing.T) {
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// TestForeignLines: other tools' keys are made anew, and a file that ends within a line
+// is none yet.
+func TestForeignLines(t *testing.T) {
+	x := open(t, t.TempDir())
+	defer x.Close()
+	foreign := "com,example,www2)/a/?b=2&a=1 20261124010203 {\"url\":\"https://WWW2.Example.com:443/A/?b=2&a=1\",\"status\":200}\n"
+	if _, n, err := x.Add(t.Context(), "one", strings.NewReader(foreign+"x)/ 20261124010203 {\"url\": \"http://b.test/\\u00fc\"}\n")); n != 2 || err != nil {
+		t.Fatal(n, err)
+	}
+	got := scan(t, x, index.Span{})
+	if len(got) != 2 || !strings.HasPrefix(got[0], "com,example)/a?a=1&b=2 20261124010203 {") || !strings.HasPrefix(got[1], "test,b)/%c3%bc 20261124010203 {") {
+		t.Errorf("%q", got)
+	}
+	if _, _, err := x.Add(t.Context(), "two", strings.NewReader(foreign[:len(foreign)-1])); salvor.ClassOf(err) != salvor.Invalid {
+		t.Errorf("a line without an end: %v", err)
+	}
+	if size, ok, err := x.Has("one"); !ok || err != nil || size == 0 {
+		t.Error(size, ok, err)
+	}
+}
 
 func TestRemove(t *testing.T) {
 	x := open(t, t.TempDir())

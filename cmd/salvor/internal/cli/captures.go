@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -147,7 +148,7 @@ func (o *finding) teller(out *bufio.Writer) func(*access.Found) error {
 		if !ok {
 			return nil
 		}
-		_, err := fmt.Fprintf(out, "%s  %3s  %-24s  %9s  %s\n", c.Time.UTC().Format(time.DateTime), dash(c.Status), progress.Clean(c.Mime), progress.Bytes(c.Length), progress.Clean(c.URL))
+		_, err := fmt.Fprintf(out, "%s  %3s  %-24s  %9s  %s\n", c.Time.UTC().Format(time.DateTime), progress.Clean(dash(c.Status)), progress.Clean(c.Mime), progress.Bytes(c.Length), progress.Clean(c.URL))
 		return err
 	}
 }
@@ -176,6 +177,17 @@ func captureJSON(c access.Capture) captureLine {
 
 // book opens an archive to be read.
 func (w *world) book(cmd *cobra.Command, dir string) (*library.Book, error) {
-	lib := library.Library{OpenStore: w.OpenStore}
-	return lib.Open(cmd.Context(), dir)
+	return w.openBook(cmd.Context(), dir)
+}
+
+// openBook opens an archive, and says what of its index cannot be read.
+func (w *world) openBook(ctx context.Context, dir string) (*library.Book, error) {
+	b, err := (&library.Library{OpenStore: w.OpenStore}).Open(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range b.Opened.Damaged {
+		fmt.Fprintf(w.stderr, "%s cannot be read, so that nothing of its file is found: salvor verify says why\n", progress.Clean(key))
+	}
+	return b, nil
 }

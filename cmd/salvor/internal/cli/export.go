@@ -147,7 +147,7 @@ func (w *world) export(ctx context.Context, o exporting, address string) (err er
 	if _, err := os.Lstat(o.out); err == nil && !o.force && !o.estimate && o.out != "-" {
 		return salvor.Errorf(salvor.Conflict, "%s is there already", o.out).WithHint("name another --out, or add --force to replace it")
 	}
-	b, err := (&library.Library{OpenStore: w.OpenStore}).Open(ctx, o.dir)
+	b, err := w.openBook(ctx, o.dir)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"salvor"
+	"salvor/cmd/salvor/internal/progress"
 	"salvor/warc/access"
 )
 
@@ -77,6 +78,9 @@ func (w *world) get(cmd *cobra.Command, o getting, url string) (err error) {
 	}
 	defer func() { err = closed(err, c) }()
 	fmt.Fprintf(w.stderr, "captured %s UTC, status %d\n", x.Time.UTC().Format(time.DateTime), c.Status)
+	if !access.Same(url, x.URL) {
+		fmt.Fprintf(w.stderr, "it is of %s: %s itself was not captured\n", progress.Clean(x.URL), progress.Clean(url))
+	}
 	return w.printContent(c, o)
 }
 
@@ -95,7 +99,7 @@ func (w *world) printContent(c *access.Content, o getting) error {
 	if o.head {
 		fmt.Fprintf(out, "HTTP/1.1 %d\n", c.Status)
 		for _, f := range c.Head {
-			fmt.Fprintf(out, "%s: %s\n", f.Name, f.Value)
+			fmt.Fprintf(out, "%s: %s\n", progress.Clean(f.Name), progress.Clean(f.Value))
 		}
 		return out.Flush()
 	}

@@ -52,9 +52,6 @@ func (w *world) indexRebuildCommand() *cobra.Command {
 			if asJSON {
 				return json.NewEncoder(w.stdout).Encode(r)
 			}
-			for _, key := range b.Opened.Damaged {
-				fmt.Fprintf(w.stderr, "%s cannot be read: salvor verify says why\n", progress.Clean(key))
-			}
 			_, err = fmt.Fprintf(w.stdout, "%s: %s of %s in %.1fs\n", r.Archive, progress.Counted(r.Captures, "capture"), progress.Counted(r.Segments, "WARC file"), r.Seconds)
 			return err
 		},

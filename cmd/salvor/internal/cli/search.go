@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"salvor"
-	"salvor/cmd/salvor/internal/library"
 	"salvor/cmd/salvor/internal/progress"
 	"salvor/warc/access"
 )
@@ -53,7 +52,7 @@ func (w *world) searchCommand() *cobra.Command {
 }
 
 func (w *world) search(ctx context.Context, o seeking, query string) (err error) {
-	b, err := (&library.Library{OpenStore: w.OpenStore}).Open(ctx, o.dir)
+	b, err := w.openBook(ctx, o.dir)
 	if err != nil {
 		return err
 	}

@@ -33,6 +33,7 @@ type serving struct {
 	key     string
 	keys    string
 	words   bool
+	origin  string
 	verbose bool
 }
 
@@ -56,6 +57,7 @@ func (w *world) serveCommand() *cobra.Command {
 		{name: "tls-cert", value: filled(&o.cert, "name a file"), usage: "certificate chain in `FILE`, PEM"},
 		{name: "tls-key", value: filled(&o.key, "name a file"), usage: "its private key in `FILE`, PEM"},
 		{name: "keys", value: filled(&o.keys, "name a file"), usage: "who may read: a `FILE` with a key a line, which is sent as Authorization: Bearer KEY, or as the password where a browser asks"},
+		{name: "allow-origin", value: filled(&o.origin, "name an origin, https://viewer.example"), usage: "let pages of `ORIGIN` read answers in a browser (default none may)"},
 		{name: "full-text", value: truth(&o.words), noArg: "true", usage: "search pages by their words too (default off: who can search all words of a platform can find people)"},
 	}}, optionGroup{"Output", []option{{name: "verbose", short: "v", value: truth(&o.verbose), noArg: "true", usage: "print each request"}}})
 	return cmd
@@ -93,21 +95,22 @@ func (w *world) show(ctx context.Context, o serving, dirs []string) (err error) 
 		all = append(all, b.Collection)
 		fmt.Fprintf(w.stderr, "serving %s at %s://%s/%s/\n", b.Dir, scheme, l.Addr(), b.Name)
 	}
-	return w.serveUntil(ctx, l, guard(logged(log, &access.Server{Collections: access.Of(all...)})), books)
+	return w.serveUntil(ctx, l, guard(logged(log, &access.Server{Collections: access.Of(all...), Origin: o.origin})), books)
 }
 
 // books opens archives. Two of one name get numbers.
 func (w *world) books(ctx context.Context, log *slog.Logger, dirs []string, words bool) (books []*library.Book, err error) {
 	lib := library.Library{OpenStore: w.OpenStore, Logger: log}
-	names := map[string]int{}
+	names := map[string]bool{}
 	for _, dir := range dirs {
 		b, err := lib.Open(ctx, dir)
 		if err != nil {
 			return books, err
 		}
-		if names[b.Name]++; names[b.Name] > 1 {
-			b.Name = fmt.Sprintf("%s-%d", b.Name, names[b.Name])
+		for name, n := b.Name, 2; names[b.Name]; n++ {
+			b.Name = fmt.Sprintf("%s-%d", name, n)
 		}
+		names[b.Name] = true
 		books = append(books, b)
 		if words {
 			if err := b.OpenWords(ctx, w.reading()); err != nil {
@@ -150,6 +153,9 @@ func (w *world) serveUntil(ctx context.Context, l net.Listener, h http.Handler, 
 // guard says who is let in. Without keys only this machine is: a page of another site
 // that has the browser call 127.0.0.1 by a name of its own is not.
 func (o *serving) guard() (func(http.Handler) http.Handler, *tls.Config, error) {
+	if _, _, err := net.SplitHostPort(o.listen); err != nil {
+		return nil, nil, salvor.Errorf(salvor.Invalid, "--listen %s has no port", o.listen).WithHint("write it as 127.0.0.1:8080")
+	}
 	local := loopback(o.listen)
 	var conf *tls.Config
 	if o.cert != "" || o.key != "" {
@@ -180,7 +186,7 @@ func loopback(listen string) bool {
 	if err != nil {
 		return false
 	}
-	if host == "localhost" {
+	if host = strings.TrimSuffix(strings.ToLower(host), "."); host == "localhost" {
 		return true
 	}
 	a, err := netip.ParseAddr(host)
@@ -201,6 +207,14 @@ func onlyLocal(next http.Handler) http.Handler {
 func logged(log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
+		defer func() {
+			if p := recover(); p != nil {
+				if p != http.ErrAbortHandler {
+					log.Error("a request failed", "path", r.RequestURI, "error", p)
+				}
+				panic(p) // net/http ends the connection
+			}
+		}()
 		next.ServeHTTP(w, r)
 		log.Info("request", "method", r.Method, "path", r.RequestURI, "from", r.RemoteAddr, "seconds", time.Since(began).Seconds())
 	})
@@ -210,8 +224,8 @@ const challenge = `Basic realm="archive", charset="UTF-8"`
 
 func withKey(keys []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if !ok {
+		scheme, given, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+		if ok = ok && strings.EqualFold(scheme, "Bearer"); !ok {
 			_, given, ok = r.BasicAuth()
 		}
 		if !ok || !oneOf(keys, given) {
