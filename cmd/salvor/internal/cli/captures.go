@@ -102,7 +102,7 @@ func (w *world) captures(cmd *cobra.Command, o finding, url string) (err error) 
 	}
 	defer func() { err = closed(err, b) }()
 	out := bufio.NewWriterSize(w.stdout, 64<<10)
-	n, tell := 0, o.teller(out)
+	n, tell := 0, o.teller(b.Name, out)
 	// An address as it is comes first; another writing of it only where there is none.
 	for q.Same = q.Match == access.MatchExact; ; q.Same = false {
 		if _, err = b.Find(cmd.Context(), q, func(x *access.Found) bool {
@@ -123,7 +123,7 @@ func (w *world) captures(cmd *cobra.Command, o finding, url string) (err error) 
 }
 
 // teller prints captures in the form that was asked for.
-func (o *finding) teller(out *bufio.Writer) func(*access.Found) error {
+func (o *finding) teller(archive string, out *bufio.Writer) func(*access.Found) error {
 	var buf []byte
 	switch {
 	case o.cdxj:
@@ -140,7 +140,7 @@ func (o *finding) teller(out *bufio.Writer) func(*access.Found) error {
 			if !ok {
 				return nil
 			}
-			return enc.Encode(captureJSON(c))
+			return enc.Encode(captureJSON(archive, c))
 		}
 	}
 	return func(x *access.Found) error {
@@ -166,12 +166,14 @@ type captureLine struct {
 	Offset   int64     `json:"offset"`
 	Length   int64     `json:"length"`
 	Record   string    `json:"record,omitempty"`
+	PWID     string    `json:"pwid"`
 }
 
-func captureJSON(c access.Capture) captureLine {
+func captureJSON(archive string, c access.Capture) captureLine {
 	return captureLine{
 		URL: c.URL, Time: c.Time, Status: c.Status, Mime: c.Mime, Detected: c.Detected, Digest: c.Digest,
 		Revisit: c.IsRevisit(), File: c.Filename, Offset: c.Offset, Length: c.Length, Record: c.ID,
+		PWID: access.PWID(archive, c),
 	}
 }
 

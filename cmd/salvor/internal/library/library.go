@@ -186,6 +186,9 @@ func storeOf(dir string) (string, error) {
 
 // NameOf is the name of an archive's collection, as it stands in addresses.
 func NameOf(dir string) string {
+	if isURL(dir) { // by its prefix
+		dir, _, _ = strings.Cut(dir, "?")
+	}
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		abs = dir
