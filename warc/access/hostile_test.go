@@ -106,6 +106,20 @@ func TestOddAddresses(t *testing.T) {
 	}
 }
 
+// TestNoCircle: an address that no client can send as it was recorded is answered, and
+// does not lead to itself for ever.
+func TestNoCircle(t *testing.T) {
+	s := newShelf(t)
+	s.page("http://a.test/a b", "2026-01-01T00:00:00Z", html, "<p>blank")
+	s.page("http://a.test/\u00fc", "2026-01-01T00:00:00Z", html, "<p>umlaut")
+	srv := served(t, s.open())
+	for path, want := range map[string]string{"a%20b": "<p>blank", "%C3%BC": "<p>umlaut"} {
+		if resp, body := ask(t, srv.URL+"/town/20260101000000id_/http://a.test/"+path); resp.StatusCode != 200 || body != want {
+			t.Errorf("%s: %d %s %v", path, resp.StatusCode, body, resp.Header)
+		}
+	}
+}
+
 // TestNothingActs: what was recorded tells no proxy and no browser what to do, and no
 // page of elsewhere may read it.
 func TestNothingActs(t *testing.T) {

@@ -23,7 +23,7 @@ func (c *Collection) ByRecord(_ context.Context, id string) (Capture, error) {
 		}
 	}
 	return Capture{}, salvor.Errorf(salvor.NotFound, "there is no record %.80s", id).
-		WithHint("only responses, revisits and resources are listed by their id, and only in indexes that have it: salvor made before version 0.2 had none")
+		WithHint("only responses, revisits and resources are listed by their id, and only in indexes that have it: those of before November 2026 have none")
 }
 
 // bears refuses a record that has another id than its index says.

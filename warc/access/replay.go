@@ -31,13 +31,19 @@ func (v *visit) replay(at, mod, rest string) error {
 	if !ok {
 		return notCaptured(uri)
 	}
-	if exact := x.Time.UTC().Format(stamp); exact != at || !sameURL(uri)(x.URL) && !sameURL(unpercented(uri))(x.URL) {
+	if exact := x.Time.UTC().Format(stamp); exact != at || another(uri, x.URL) {
 		v.w.Header().Set("Location", v.base+exact+mod+"/"+percented(x.URL))
 		v.cors()
 		v.w.WriteHeader(http.StatusFound)
 		return nil
 	}
 	return v.show(x, mod)
+}
+
+// another says whether a capture is of another address than was asked for, and would be
+// known as itself: else leading to it would lead here again.
+func another(uri, captured string) bool {
+	return !sameURL(uri)(captured) && !sameURL(unpercented(uri))(captured) && sameURL(captured)(captured)
 }
 
 // closest is Collection.Closest of a URL as it stands in a path, where a % that
