@@ -281,12 +281,13 @@ const mostBrief = 64
 func (s *schedule) brief() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.leases) > mostBrief {
+	if len(s.leases) > mostBrief || s.frozen || s.stalled {
 		return false
 	}
+	t := time.Now()
 	for _, l := range s.leases {
-		left := l.total - l.started
-		if left > 0 && l.pace > 0 && l.pace < salvor.Unlimited && time.Duration(left)*l.pace.Interval() < salvor.ExtendEvery {
+		left, p := l.total-l.started, l.host.purse
+		if left > 0 && l.pace > 0 && l.pace < salvor.Unlimited && latest(t, p.start()).Add(time.Duration(left)*max(l.pace.Interval(), p.delay)).Before(t.Add(salvor.ExtendEvery)) {
 			return true
 		}
 	}

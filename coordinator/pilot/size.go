@@ -29,8 +29,8 @@ const (
 	// sizeLeast is how many pages must have been begun for it to be said.
 	sizeLeast = 8.0
 	// sizeMost bounds an estimate, as a multiple of what waits: near one page a
-	// page it is of no use. Of a site
-	// that listed what there is it says less still, until many pages were begun.
+	// page it is of no use. Of a site that listed what there is it says less still,
+	// until many pages were begun.
 	sizeMost = 20.0
 )
 
