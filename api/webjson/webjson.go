@@ -22,12 +22,19 @@ var statuses = map[salvor.ErrorClass]int{
 }
 
 // Error answers with an error.
-func Error(w http.ResponseWriter, err error) {
-	status, ok := statuses[salvor.ClassOf(err)]
-	if !ok {
-		status = http.StatusInternalServerError
+func Error(w http.ResponseWriter, err error) { Write(w, Status(err), ProblemOf(err)) }
+
+// Status is the HTTP status of an error.
+func Status(err error) int {
+	if status, ok := statuses[salvor.ClassOf(err)]; ok {
+		return status
 	}
-	Write(w, status, Problem{salvor.ClassOf(err).String(), err.Error(), salvor.HintOf(err)})
+	return http.StatusInternalServerError
+}
+
+// ProblemOf is an error as JSON.
+func ProblemOf(err error) Problem {
+	return Problem{salvor.ClassOf(err).String(), err.Error(), salvor.HintOf(err)}
 }
 
 // Write answers with a value.

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"time"
 
+	"salvor/api/webjson"
+
 	"salvor"
 )
 
@@ -98,45 +100,23 @@ func readBody(w http.ResponseWriter, r *http.Request, v any) error {
 	return nil
 }
 
-// problem is the JSON of an error.
-type problem struct {
-	Class string `json:"class"`
-	Error string `json:"error"`
-	Hint  string `json:"hint,omitempty"`
-}
-
-var statuses = map[salvor.ErrorClass]int{
-	salvor.Invalid: 400, salvor.Forbidden: 403, salvor.NotFound: 404, salvor.Conflict: 409,
-	salvor.TooNew: 409, salvor.Exhausted: 429, salvor.Unavailable: 503, salvor.Interrupted: 503,
-}
-
 func reply(w http.ResponseWriter, answer any, err error) {
 	if err != nil {
 		writeError(w, err)
 		return
 	}
-	writeAnswer(w, http.StatusOK, answer)
+	webjson.Write(w, http.StatusOK, answer)
 }
 
 func writeError(w http.ResponseWriter, err error) {
-	status, ok := statuses[salvor.ClassOf(err)]
-	if !ok {
-		status = http.StatusInternalServerError
-	}
+	status := webjson.Status(err)
 	if w.Header().Get("Retry-After") != "" {
 		status = http.StatusTooManyRequests
 	}
 	if w.Header().Get("WWW-Authenticate") != "" {
 		status = http.StatusUnauthorized
 	}
-	writeAnswer(w, status, problem{salvor.ClassOf(err).String(), err.Error(), salvor.HintOf(err)})
-}
-
-func writeAnswer(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(v) // whoever went away does not read it
+	webjson.Write(w, status, webjson.ProblemOf(err))
 }
 
 // post sends JSON and reads JSON. An error of the server comes out with its
@@ -187,7 +167,7 @@ func unreached(url string, err error) error {
 
 // understood makes an error of what a server answered.
 func understood(url string, status int, text []byte) error {
-	var p problem
+	var p webjson.Problem
 	if json.Unmarshal(text, &p) == nil && p.Error != "" {
 		for c := salvor.Internal; c <= salvor.Interrupted; c++ {
 			if c.String() == p.Class {
