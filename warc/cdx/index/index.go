@@ -43,7 +43,8 @@ const (
 // Index is an index on disk. Its methods may be called at the same time.
 type Index struct {
 	db     *pebble.DB
-	mu     sync.Mutex // one segment is added or removed at a time
+	room   func() error // Exhausted where there is none for more
+	mu     sync.Mutex   // one segment is added or removed at a time
 	next   uint32
 	whole  atomic.Pointer[bitset] // the numbers of segments that are here whole
 	synced *pebble.WriteOptions
@@ -73,7 +74,25 @@ const (
 
 // Open opens the index in a directory, which is made when missing. Conflict if
 // another process has it open.
-func Open(dir string) (*Index, error) { return open(dir, vfs.Default) }
+func Open(dir string) (*Index, error) {
+	x, err := open(dir, vfs.Default)
+	if err == nil {
+		x.room = func() error { return roomIn(dir, free) }
+	}
+	return x, err
+}
+
+// leastRoom is what must be free for a segment to be added: a database whose disk is
+// full ends its process, which may have other things to do.
+const leastRoom = 256 << 20
+
+func roomIn(dir string, free func(string) (uint64, bool)) error {
+	if n, known := free(dir); known && n < leastRoom {
+		return salvor.Errorf(salvor.Exhausted, "only %d MB are free for the index in %s, and %d are wanted", n>>20, dir, leastRoom>>20).
+			WithHint("make room on that disk: what was captured is safe, and is found again after that")
+	}
+	return nil
+}
 
 // OpenMemory opens an empty index that is gone with the process.
 func OpenMemory() (*Index, error) { return open("index", vfs.NewMem()) }
@@ -87,7 +106,7 @@ func open(dir string, on vfs.FS) (*Index, error) {
 	if err != nil {
 		return nil, opened(dir, err)
 	}
-	x := &Index{db: db, synced: pebble.Sync}
+	x := &Index{db: db, synced: pebble.Sync, room: func() error { return nil }}
 	v, closer, err := db.Get([]byte{keyNext})
 	switch {
 	case err == nil:
@@ -118,6 +137,9 @@ func (x *Index) Add(ctx context.Context, segment string, cdxj io.Reader) (added 
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if _, has, err := x.Has(segment); has || err != nil {
+		return false, 0, err
+	}
+	if err := x.room(); err != nil {
 		return false, 0, err
 	}
 	a := adding{x: x, number: x.next, batch: x.db.NewBatch()}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -73,13 +74,11 @@ func custodyKey(dir, path, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return "", durable.Error(err, "write", path)
-	}
-	_, err = f.WriteString(signer + "\n")
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return "", durable.Error(err, "write", path)
+	if err := durable.WritePrivate(path, func(f io.Writer) error {
+		_, err := io.WriteString(f, signer+"\n")
+		return err
+	}); err != nil {
+		return "", err
 	}
 	return signer, nil
 }
