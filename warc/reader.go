@@ -10,8 +10,6 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/gzip"
-
-	"salvor"
 )
 
 // Limits of the reader. What exceeds them is damage, or somebody else's joke.
@@ -187,14 +185,6 @@ func ioEnd(err error) error {
 func (r *Reader) damage(off int64, format string, args ...any) error {
 	return &Damage{off, fmt.Sprintf(format, args...)}
 }
-
-// Damage is where and why a file cannot be read any further.
-type Damage struct {
-	Offset int64
-	Text   string
-}
-
-func (d *Damage) Error() string { return fmt.Sprintf("offset %d: %s", d.Offset, d.Text) }
 
 // header reads a version line and the named fields. io.EOF with a record
 // means that nothing stood there at all.
@@ -386,16 +376,4 @@ func (r *Reader) endMember(rec *Record) error {
 		r.report(rec.Offset, rec.ID(), "gzip member holds more than one record")
 	}
 	return nil
-}
-
-// IsDamage reports whether an error of Next is about the file's content.
-func IsDamage(err error) bool {
-	_, ok := errors.AsType[*Damage](err)
-	return ok
-}
-
-// damaged gives damage met where none should be its class.
-func damaged(path string, err error) error {
-	return salvor.Errorf(salvor.Invalid, "%s: %w", path, err).
-		WithHint("The file was changed after it was written; compare it with manifest-sha256.txt and restore it from a copy.")
 }

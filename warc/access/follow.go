@@ -25,14 +25,17 @@ type Change struct {
 }
 
 // Follow brings the index up to the Store again and again until ctx ends. What goes
-// wrong is logged, and tried again.
+// wrong is logged once, and tried again.
 func (c *Collection) Follow(ctx context.Context) {
-	known := map[string]bool{}
+	known, last := map[string]bool{}, ""
 	for {
-		began := time.Now()
+		began, now := time.Now(), ""
 		if _, err := c.update(ctx, known); err != nil && ctx.Err() == nil {
-			c.log().Warn("the index is behind the store", "collection", c.Name, "error", err)
+			if now = err.Error(); now != last { // once, however long it lasts
+				c.log().Warn("the index is behind the store", "collection", c.Name, "error", err, "hint", salvor.HintOf(err))
+			}
 		}
+		last = now
 		select {
 		case <-ctx.Done():
 			return
